@@ -1,0 +1,11 @@
+//! What a Kinesis record is known by: sequence numbers, positions, shards and their hash key ranges, and the
+//! AWS quotas that bound all of it. Pure types: no I/O, no clock, no AWS SDK.
+
+mod position;
+pub mod quota;
+mod sequence;
+mod shard;
+
+pub use position::{Checkpoint, InvalidCheckpoint, Position};
+pub use sequence::{InvalidSequenceNumber, SequenceNumber};
+pub use shard::{HashKeyRange, InvalidHashKey, ShardId};
