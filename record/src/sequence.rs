@@ -138,7 +138,14 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused_with_its_text() {
-        for text in ["", "-1", "1e5", "TRIM_HORIZON", " 1", "115792089237316195423570985008687907853269984665640564039457584007913129639936"] {
+        for text in [
+            "",
+            "-1",
+            "1e5",
+            "TRIM_HORIZON",
+            " 1",
+            "115792089237316195423570985008687907853269984665640564039457584007913129639936",
+        ] {
             let error = text.parse::<SequenceNumber>().unwrap_err();
             assert!(error.to_string().contains("sequence number"), "{text}");
         }

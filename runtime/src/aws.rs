@@ -57,7 +57,10 @@ impl Trust {
 
     fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         std::fs::read(path).map_err(|error| {
-            Failure::usage(format!("cannot read the CA bundle {}: {error}; AWS_CA_BUNDLE must name a PEM file", path.display()))
+            Failure::usage(format!(
+                "cannot read the CA bundle {}: {error}; AWS_CA_BUNDLE must name a PEM file",
+                path.display()
+            ))
         })
     }
 

@@ -22,7 +22,8 @@ impl Backoff {
 
     /// The delay before the next attempt; each call grows the range of the one after it.
     pub fn next_delay(&mut self) -> Duration {
-        let ceiling = self.floor.saturating_mul(1_u32.checked_shl(self.attempt.min(20)).unwrap_or(u32::MAX)).min(self.cap);
+        let ceiling =
+            self.floor.saturating_mul(1_u32.checked_shl(self.attempt.min(20)).unwrap_or(u32::MAX)).min(self.cap);
         self.attempt = self.attempt.saturating_add(1);
         self.floor + ceiling.saturating_sub(self.floor).mul_f64(self.random.f64())
     }
@@ -66,7 +67,10 @@ mod tests {
 
     #[test]
     fn two_seeds_do_not_return_together() {
-        let delays = |seed| { let mut b = backoff(seed); (0..6).map(|_| b.next_delay()).collect::<Vec<_>>() };
+        let delays = |seed| {
+            let mut b = backoff(seed);
+            (0..6).map(|_| b.next_delay()).collect::<Vec<_>>()
+        };
         assert_ne!(delays(3), delays(4));
     }
 }

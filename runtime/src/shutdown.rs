@@ -32,7 +32,10 @@ impl Shutdown {
                     _ = interrupt.recv() => "SIGINT",
                 };
                 if round > 0 {
-                    tracing::warn!(signal = name, "second signal: stopping at once, what was not checkpointed is read again");
+                    tracing::warn!(
+                        signal = name,
+                        "second signal: stopping at once, what was not checkpointed is read again"
+                    );
                     std::process::exit(Exit::Partial as i32);
                 }
                 tracing::info!(signal = name, "stopping: draining what was read; a second signal stops at once");

@@ -33,17 +33,34 @@ pub(super) enum ConnectError {
     #[error("{0} names no host")]
     NoHost(Uri),
     #[error("cannot connect to {host}:{port}")]
-    Tcp { host: String, port: u16, #[source] source: io::Error },
+    Tcp {
+        host: String,
+        port: u16,
+        #[source]
+        source: io::Error,
+    },
     #[error("TLS handshake with {host} failed")]
-    Tls { host: String, #[source] source: io::Error },
+    Tls {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("{host} does not speak HTTP/2 (ALPN chose {chosen})")]
     NotHttp2 { host: String, chosen: String },
     #[error("HTTP/2 handshake with {host} failed")]
-    Handshake { host: String, #[source] source: hyper::Error },
+    Handshake {
+        host: String,
+        #[source]
+        source: hyper::Error,
+    },
 }
 
 /// Opens a connection to the host of `uri`.
-pub(super) async fn open(uri: &Uri, tls: &Arc<rustls::ClientConfig>, settings: &Settings) -> Result<Connection, ConnectError> {
+pub(super) async fn open(
+    uri: &Uri,
+    tls: &Arc<rustls::ClientConfig>,
+    settings: &Settings,
+) -> Result<Connection, ConnectError> {
     let host = uri.host().ok_or_else(|| ConnectError::NoHost(uri.clone()))?.trim_matches(['[', ']']).to_owned();
     let secure = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });

@@ -1,0 +1,62 @@
+//! The byte budget: what may wait in queues, over all shards together.
+
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that may wait at one time. Clones share the budget; waiters are served in the order in which they came.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    semaphore: Arc<Semaphore>,
+    limit_bytes: u32,
+}
+
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    /// A budget of `limit_bytes`, at most 4 GiB.
+    pub fn new(limit_bytes: usize) -> Self {
+        let limit_bytes = u32::try_from(limit_bytes).unwrap_or(u32::MAX).max(1);
+        // A semaphore of tokio counts up to usize::MAX / 8, which 32 bits always fit on 64-bit machines.
+        let permits = usize::try_from(limit_bytes).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self { semaphore: Arc::new(Semaphore::new(permits)), limit_bytes }
+    }
+
+    /// Waits for `bytes`. A request above the whole budget takes all of it, so that the largest event still gets
+    /// through, alone.
+    pub(crate) async fn take(&self, bytes: usize) -> Share {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit_bytes);
+        // The semaphore is never closed; an error would mean that nothing is left to bound.
+        Share { _permit: Arc::clone(&self.semaphore).acquire_many_owned(wanted).await.ok() }
+    }
+
+    /// Bytes that wait now.
+    pub fn used_bytes(&self) -> usize {
+        let limit = usize::try_from(self.limit_bytes).unwrap_or(usize::MAX);
+        limit.saturating_sub(self.semaphore.available_permits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn what_waits_never_exceeds_the_budget_and_an_oversize_event_passes_alone() {
+        let budget = Budget::new(100);
+        let first = budget.take(60).await;
+        assert!(budget.take(41).now_or_never().is_none(), "101 bytes do not fit");
+        let second = budget.take(40).await;
+        assert_eq!(budget.used_bytes(), 100);
+        assert!(budget.take(5_000).now_or_never().is_none());
+        drop((first, second));
+        let oversize = budget.take(5_000).await;
+        assert_eq!(budget.used_bytes(), 100);
+        drop(oversize);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+}

@@ -1,0 +1,101 @@
+//! The consumer as its users see it.
+
+use crate::budget::Budget;
+use crate::coordinator;
+use crate::error::Error;
+use crate::feed::ShardFeed;
+use crate::lease::LeaseTable;
+use crate::settings::Settings;
+use crate::shard::Shared;
+use crate::status::StatusBoard;
+use crate::stream::Stream;
+use alluvial_runtime::clock::Clock;
+use aws_smithy_types::retry::RetryConfig;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Shards whose feeds wait to be taken; taking one is cheap.
+const QUEUED_FEEDS: usize = 16;
+
+/// The services that a consumer talks to.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// For everything but subscriptions.
+    pub control: aws_sdk_kinesis::Client,
+    /// For subscriptions: over [`alluvial_runtime::http2::Pool`], and without retries, which the consumer makes itself.
+    pub subscriptions: aws_sdk_kinesis::Client,
+    /// Where leases are kept.
+    pub leases: LeaseTable,
+}
+
+impl Clients {
+    /// Clients from two configurations, see [`alluvial_runtime::aws::Aws`].
+    pub fn new(control: &aws_types::SdkConfig, subscriptions: &aws_types::SdkConfig, leases: LeaseTable) -> Self {
+        let once = aws_sdk_kinesis::config::Builder::from(subscriptions).retry_config(RetryConfig::disabled()).build();
+        Self {
+            control: aws_sdk_kinesis::Client::new(control),
+            subscriptions: aws_sdk_kinesis::Client::from_conf(once),
+            leases,
+        }
+    }
+}
+
+/// A registered consumer that reads nothing yet.
+#[derive(Debug)]
+pub struct Consumer {
+    shared: Arc<Shared>,
+    status: StatusBoard,
+    feeds: mpsc::Sender<ShardFeed>,
+    clock: Clock,
+    random: fastrand::Rng,
+}
+
+impl Consumer {
+    /// Finds the stream, registers the consumer and makes the lease table, as far as they are not there yet.
+    ///
+    /// Returns the consumer and the feeds of the shards that it will read, each as it starts.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Fatal`] when the stream does not exist or a permission is missing;
+    /// [`crate::ErrorKind::Wait`] when AWS is out of reach.
+    pub async fn connect(
+        settings: Settings,
+        clients: Clients,
+        clock: Clock,
+        random: fastrand::Rng,
+    ) -> Result<(Self, mpsc::Receiver<ShardFeed>), Error> {
+        let stream = Stream::find(clients.control, &settings.stream).await?;
+        let consumer_arn = stream.ensure_consumer(&settings.consumer_name).await?;
+        clients.leases.ensure().await?;
+        let shared = Arc::new(Shared {
+            budget: Budget::new(settings.budget_bytes),
+            settings,
+            subscriptions: clients.subscriptions,
+            stream,
+            consumer_arn,
+            leases: clients.leases,
+        });
+        let (feeds, receiver) = mpsc::channel(QUEUED_FEEDS);
+        Ok((Self { shared, status: StatusBoard::default(), feeds, clock, random }, receiver))
+    }
+
+    /// What each shard is doing; live while the consumer runs and after.
+    pub fn status(&self) -> StatusBoard {
+        self.status.clone()
+    }
+
+    /// The byte budget; live while the consumer runs.
+    pub fn budget(&self) -> Budget {
+        self.shared.budget.clone()
+    }
+
+    /// Reads every shard that is free until `stop` is cancelled, then waits until what was read is delivered
+    /// ([`Settings::drain_grace`] at most), writes the last checkpoints and gives the leases back.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Fatal`] when a shard cannot be read any more; the others are drained first.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        coordinator::run(self.shared, self.status, self.feeds, stop, self.clock, self.random).await
+    }
+}

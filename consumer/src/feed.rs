@@ -1,0 +1,48 @@
+//! What the consumer hands out: a feed for each shard, batches of records, and the way back for acknowledgements.
+
+use crate::budget::Share;
+use crate::progress::Ack;
+use alluvial_record::{Position, ShardId};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// One record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where it stands in its shard.
+    pub position: Position,
+    /// The key that the producer gave it.
+    pub partition_key: String,
+    /// The payload, as the producer gave it.
+    pub data: Bytes,
+    /// When Kinesis took it, in milliseconds since 1970; 0 where Kinesis does not say.
+    pub arrived_millis: u64,
+}
+
+/// Records of one shard, in order. Its share of the byte budget is free again once it is dropped.
+#[derive(Debug)]
+pub struct Batch {
+    /// Ordinal of the first record: records of a shard are counted from 0 as they are handed out.
+    pub first: u64,
+    /// The records; never empty.
+    pub records: Vec<Record>,
+    pub(crate) _share: Share,
+}
+
+/// One shard, for as long as this worker reads it.
+///
+/// `batches` ends when the shard ends, the lease is lost, or the consumer stops. What was read is then delivered and
+/// acknowledged, and the feed dropped: that is how the consumer learns that nothing more will be acknowledged.
+#[derive(Debug)]
+pub struct ShardFeed {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its records, in order.
+    pub batches: mpsc::Receiver<Batch>,
+    /// For records that are done, in any order.
+    pub acks: mpsc::Sender<Ack>,
+    /// Cancelled when what is not yet delivered must not be delivered any more: another worker has the shard, or the
+    /// time for draining is over.
+    pub abandon: CancellationToken,
+}

@@ -1,0 +1,55 @@
+//! What a consumer is told at its start.
+
+use crate::topology::StartPosition;
+use std::time::Duration;
+
+/// Settings of a consumer. Times are wall time.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of the stream.
+    pub stream: String,
+    /// Name under which the application registers for enhanced fan-out; all of its workers share it.
+    pub consumer_name: String,
+    /// This worker's name in the lease table; must differ from every other worker's.
+    pub worker: String,
+    /// Where the very first start begins.
+    pub start: StartPosition,
+    /// Payload bytes that may wait in queues over all shards. One event of up to about 14 MB is admitted at a time
+    /// even when it is larger than this.
+    pub budget_bytes: usize,
+    /// A lease that its owner has not renewed for this long is free. Leases are renewed three times within it.
+    /// Shorter takes over faster after a crash, and mistakes a slow worker for a dead one more often.
+    pub failover: Duration,
+    /// Time between two checkpoints of a shard. Longer writes less, and repeats more after a crash.
+    pub checkpoint_interval: Duration,
+    /// Time between two looks at the shards of the stream and at the lease table.
+    pub sync_interval: Duration,
+    /// Longest wait for a subscription to open, its first frame included.
+    pub open_deadline: Duration,
+    /// Longest silence of a subscription that we want data from; heartbeats come about every 5 s.
+    pub silence_deadline: Duration,
+    /// How long a subscription may be held back before it is dropped, to be resumed where it stopped.
+    pub held_back_limit: Duration,
+    /// Time for what was read to be delivered after a stop; what is not done by then is read again by the next owner.
+    pub drain_grace: Duration,
+}
+
+impl Settings {
+    /// Defaults for `stream`, read by `application` as `worker`.
+    pub fn new(stream: impl Into<String>, application: impl Into<String>, worker: impl Into<String>) -> Self {
+        Self {
+            stream: stream.into(),
+            consumer_name: application.into(),
+            worker: worker.into(),
+            start: StartPosition::TrimHorizon,
+            budget_bytes: 64 * 1024 * 1024,
+            failover: Duration::from_secs(10),
+            checkpoint_interval: Duration::from_secs(2),
+            sync_interval: Duration::from_secs(20),
+            open_deadline: Duration::from_secs(10),
+            silence_deadline: Duration::from_secs(20),
+            held_back_limit: Duration::from_secs(60),
+            drain_grace: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One shard in the hands of this worker: read, handed out, acknowledged, checkpointed.
+
+mod keeper;
+mod reader;
+
+use crate::budget::Budget;
+use crate::error::Error;
+use crate::feed::ShardFeed;
+use crate::lease::{HeldLease, LeaseTable};
+use crate::settings::Settings;
+use crate::status::{ShardState, ShardStatus};
+use crate::stream::Stream;
+use alluvial_record::{Checkpoint, ShardId};
+use aws_sdk_kinesis::Client;
+use reader::ReadEnd;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Batches that wait for the pipeline; the byte budget bounds what they hold.
+const QUEUED_BATCHES: usize = 4;
+/// Acknowledgements that wait for the keeper; each is 64 bytes.
+const QUEUED_ACKS: usize = 256;
+
+/// What all shards of a consumer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) subscriptions: Client,
+    pub(crate) stream: Stream,
+    pub(crate) consumer_arn: String,
+    pub(crate) leases: LeaseTable,
+    pub(crate) budget: Budget,
+}
+
+/// How a shard ended for this worker.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Read and delivered to its end; its children have leases.
+    Ended,
+    /// Stopped, and the lease given back.
+    Released,
+    /// Another worker has it.
+    Lost,
+    /// It cannot be read, and a person must decide.
+    Failed(Error),
+}
+
+/// Reads the shard of `held` from `from` until it ends, `stop` is cancelled, or the lease is lost.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    held: HeldLease,
+    from: Checkpoint,
+    status: Arc<ShardStatus>,
+    feeds: mpsc::Sender<ShardFeed>,
+    stop: CancellationToken,
+    random: fastrand::Rng,
+) -> (ShardId, Outcome) {
+    let shard = held.shard().clone();
+    let (batch_tx, batches) = mpsc::channel(QUEUED_BATCHES);
+    let (acks, ack_rx) = mpsc::channel(QUEUED_ACKS);
+    // Cancelled when draining must end; the lease's own token ends it when the lease is lost.
+    let abandon = held.lost().child_token();
+    let feed = ShardFeed { shard: shard.clone(), batches, acks, abandon: abandon.clone() };
+    if feeds.send(feed).await.is_err() {
+        return (shard, release(&held, &status).await);
+    }
+    let reader = reader::Reader::new(&shared, &shard, from, &status, random);
+    let reading = reader.read(batch_tx, &stop, held.lost());
+    let keeping = keeper::keep(&held, ack_rx, &status, shared.settings.checkpoint_interval);
+    let drained = CancellationToken::new();
+    let draining = async {
+        tokio::select! {
+            () = drained.cancelled() => return,
+            () = stop.cancelled() => {}
+        }
+        tokio::select! {
+            () = drained.cancelled() => {}
+            () = tokio::time::sleep(shared.settings.drain_grace) => {
+                tracing::warn!(%shard, "draining takes too long: what is not delivered is read again by the next owner");
+                abandon.cancel();
+            }
+        }
+    };
+    let both = async {
+        let ends = tokio::join!(reading, keeping);
+        drained.cancel();
+        ends
+    };
+    let ((read_end, progress), ()) = tokio::join!(both, draining);
+    let outcome = finish(&shared, &held, read_end, progress, &status).await;
+    (shard, outcome)
+}
+
+/// The last writes: SHARD_END with the children's leases, or the last checkpoint and the lease given back.
+async fn finish(
+    shared: &Shared,
+    held: &HeldLease,
+    end: ReadEnd,
+    progress: crate::progress::Progress,
+    status: &ShardStatus,
+) -> Outcome {
+    if held.lost().is_cancelled() {
+        status.enter(ShardState::LeaseLost);
+        return Outcome::Lost;
+    }
+    if let Some(position) = progress.position()
+        && let Err(error) = keeper::checkpoint(held, Checkpoint::At(position), &[]).await
+    {
+        tracing::warn!(shard = %held.shard(), %error, "last checkpoint not written; records after the one before it come again");
+    }
+    match end {
+        ReadEnd::ShardEnd { children, handed_out } if progress.done() == handed_out => {
+            match end_shard(shared, held, &children).await {
+                Ok(()) => {
+                    status.enter(ShardState::Ended);
+                    Outcome::Ended
+                }
+                Err(error) => Outcome::Failed(error),
+            }
+        }
+        ReadEnd::Failed(error) => {
+            release(held, status).await;
+            Outcome::Failed(error)
+        }
+        ReadEnd::ShardEnd { .. } | ReadEnd::Stopped => release(held, status).await,
+    }
+}
+
+/// The children get their leases before SHARD_END is written: a crash in between leaves them waiting, never missing.
+async fn end_shard(shared: &Shared, held: &HeldLease, children: &[crate::topology::Shard]) -> Result<(), Error> {
+    for child in children {
+        shared.leases.create(&crate::lease::Lease::new(child, Checkpoint::TrimHorizon)).await?;
+    }
+    let names: Vec<ShardId> = children.iter().map(|child| child.id.clone()).collect();
+    keeper::checkpoint(held, Checkpoint::ShardEnd, &names).await?;
+    let names: Vec<&str> = names.iter().map(ShardId::as_str).collect();
+    tracing::info!(shard = %held.shard(), children = %names.join(" "), "shard is done");
+    held.release().await
+}
+
+async fn release(held: &HeldLease, status: &ShardStatus) -> Outcome {
+    status.enter(ShardState::Released);
+    if let Err(error) = held.release().await {
+        tracing::warn!(shard = %held.shard(), %error, "lease not released; a peer takes it after the failover time");
+    }
+    Outcome::Released
+}

@@ -1,0 +1,222 @@
+//! From subscriptions to batches: one after the other, without gap or repetition, for as long as the shard is ours.
+
+use super::Shared;
+use crate::error::{Error, ErrorKind};
+use crate::feed::{Batch, Record};
+use crate::status::{ShardState, ShardStatus};
+use crate::subscription::{Cause, Event, From, Next, Subscription, delay_before_next};
+use crate::topology::Shard;
+use alluvial_record::{Checkpoint, Position, ShardId};
+use alluvial_runtime::backoff::Backoff;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Waits between attempts that bring nothing.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A wait for the sink that is shorter than this is not worth a state of its own.
+const NOTICED_AS_BLOCKED: Duration = Duration::from_millis(100);
+
+/// Why a shard is no longer read.
+#[derive(Debug)]
+pub(super) enum ReadEnd {
+    /// Its last record was handed out.
+    ShardEnd { children: Vec<Shard>, handed_out: u64 },
+    /// We were told to stop, or nobody takes the batches any more.
+    Stopped,
+    /// It cannot be read.
+    Failed(Error),
+}
+
+/// What a subscription led to.
+enum Led {
+    To(ReadEnd),
+    Back(Cause),
+}
+
+pub(super) struct Reader<'a> {
+    shared: &'a Shared,
+    shard: &'a ShardId,
+    status: &'a ShardStatus,
+    from: From,
+    /// The last record handed out, or the checkpoint: nothing up to here is handed out again.
+    passed: Option<Position>,
+    handed_out: u64,
+    backoff: Backoff,
+    last_success: Option<Instant>,
+    brought_events: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        shard: &'a ShardId,
+        from: Checkpoint,
+        status: &'a ShardStatus,
+        random: fastrand::Rng,
+    ) -> Self {
+        let passed = match from {
+            Checkpoint::At(position) => Some(position),
+            _ => None,
+        };
+        let backoff = Backoff::new(BACKOFF.0, BACKOFF.1, random);
+        let from = From::Checkpoint(from);
+        Self { shared, shard, status, from, passed, handed_out: 0, backoff, last_success: None, brought_events: false }
+    }
+
+    /// Hands out batches until the shard ends or one of the tokens is cancelled.
+    pub(super) async fn read(
+        mut self,
+        batches: mpsc::Sender<Batch>,
+        stop: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> ReadEnd {
+        let end = tokio::select! {
+            end = self.read_all(&batches) => end,
+            () = stop.cancelled() => ReadEnd::Stopped,
+            () = lost.cancelled() => ReadEnd::Stopped,
+        };
+        self.status.enter(ShardState::Draining);
+        end
+    }
+
+    async fn read_all(&mut self, batches: &mpsc::Sender<Batch>) -> ReadEnd {
+        loop {
+            self.status.enter(ShardState::Subscribing);
+            self.brought_events = false;
+            let cause = match self.read_one(batches).await {
+                Led::To(end) => return end,
+                Led::Back(cause) => cause,
+            };
+            if let Some(error) = self.fatal(&cause).await {
+                return ReadEnd::Failed(error);
+            }
+            let since = self.last_success.map(|at| at.elapsed());
+            let delay = delay_before_next(&cause, self.brought_events, since, &mut self.backoff);
+            match &cause {
+                Cause::Expired => tracing::debug!(shard = %self.shard, "subscription expired"),
+                cause => tracing::warn!(shard = %self.shard, reason = %cause, next_in = ?delay, "subscription ended"),
+            }
+            self.status.enter(cause.state());
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// One subscription, from its opening to its end.
+    async fn read_one(&mut self, batches: &mpsc::Sender<Batch>) -> Led {
+        let shared = self.shared;
+        let opened =
+            Subscription::open(&shared.subscriptions, &shared.consumer_arn, self.shard, &self.from, &shared.settings);
+        let mut subscription = match opened.await {
+            Ok(subscription) => Some(subscription),
+            Err(cause) => return Led::Back(cause),
+        };
+        self.last_success = Some(Instant::now());
+        self.status.count_subscription();
+        self.status.enter(ShardState::Streaming);
+        while let Some(open) = &mut subscription {
+            let event = match open.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Led::Back(Cause::Expired),
+                Err(cause) => return Led::Back(cause),
+            };
+            self.brought_events = true;
+            self.status.set_behind(event.millis_behind_latest);
+            let (records, bytes, next) = self.admit(event);
+            if !records.is_empty() && self.hand_out(records, bytes, batches, &mut subscription).await.is_err() {
+                return Led::To(ReadEnd::Stopped);
+            }
+            match next {
+                Next::Continuation(number) => self.from = From::Continuation(number),
+                Next::ShardEnd(children) => {
+                    return Led::To(ReadEnd::ShardEnd { children, handed_out: self.handed_out });
+                }
+            }
+        }
+        Led::Back(Cause::HeldBack)
+    }
+
+    /// Drops what was handed out before: a new subscription may repeat it.
+    fn admit(&mut self, event: Event) -> (Vec<Record>, usize, Next) {
+        let Event { mut records, mut bytes, next, .. } = event;
+        if let Some(passed) = self.passed
+            && records.first().is_some_and(|first| first.position <= passed)
+        {
+            records.retain(|record| record.position > passed);
+            bytes = records.iter().map(|record| record.data.len() + record.partition_key.len()).sum();
+        }
+        (records, bytes, next)
+    }
+
+    /// Waits for the byte budget and for the pipeline. A subscription that is held back for too long is given up
+    /// (`open` becomes `None`): it is resumed at its continuation, and its stream does not stay unread meanwhile.
+    async fn hand_out(
+        &mut self,
+        records: Vec<Record>,
+        bytes: usize,
+        batches: &mpsc::Sender<Batch>,
+        open: &mut Option<Subscription>,
+    ) -> Result<(), mpsc::error::SendError<Batch>> {
+        let (count, last, first) = (records.len(), records.last().map(|record| record.position), self.handed_out);
+        let mut sending = std::pin::pin!(async {
+            let share = self.shared.budget.take(bytes).await;
+            batches.send(Batch { first, records, _share: share }).await
+        });
+        let sent = tokio::select! {
+            sent = &mut sending => sent,
+            () = tokio::time::sleep(NOTICED_AS_BLOCKED) => {
+                self.status.enter(ShardState::BlockedOnSink);
+                tokio::select! {
+                    sent = &mut sending => sent,
+                    () = tokio::time::sleep(self.shared.settings.held_back_limit) => {
+                        *open = None;
+                        sending.await
+                    }
+                }
+            }
+        };
+        sent?;
+        self.status.enter(ShardState::Streaming);
+        self.status.count_received(count, bytes);
+        self.handed_out += u64::try_from(count).unwrap_or(u64::MAX);
+        self.passed = last.or(self.passed);
+        Ok(())
+    }
+
+    /// The error that no further attempt can mend, if `cause` is one. What "not found" means is asked, not guessed.
+    async fn fatal(&self, cause: &Cause) -> Option<Error> {
+        let shard = self.shard;
+        let fatal = |text: String| Some(Error::new(ErrorKind::Fatal, text));
+        match cause {
+            Cause::Denied(text) => {
+                fatal(format!("{shard}: not allowed to subscribe (kinesis:SubscribeToShard): {text}"))
+            }
+            Cause::BadPosition(text) => fatal(format!(
+                "{shard}: Kinesis refuses the position {:?}; records after the checkpoint may have passed out of retention: {text}",
+                self.from
+            )),
+            Cause::NotFound(_) => {
+                let name = &self.shared.settings.consumer_name;
+                match self.shared.stream.consumer_status(name).await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        return fatal(format!("consumer {name:?} was deregistered; start again to register it"));
+                    }
+                    Err(error) if error.kind() == ErrorKind::Fatal => return Some(error),
+                    Err(_) => return None,
+                }
+                match self.shared.stream.shards().await {
+                    Ok(shards) if shards.iter().any(|listed| listed.id == *shard) => None,
+                    Ok(_) => {
+                        fatal(format!("{shard} is gone: its records passed out of retention before they were read"))
+                    }
+                    Err(error) if error.kind() == ErrorKind::Fatal => Some(error),
+                    Err(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
