@@ -5,13 +5,16 @@ use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// The longest latency that is told apart: an hour.
 const LONGEST_MILLIS: u64 = 3_600_000;
 
 /// Counts of records of one shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShardLedger {
+    /// Records of all shards that are done; says so to those who wait.
+    settled: watch::Sender<u64>,
     received: AtomicU64,
     delivered: AtomicU64,
     filtered: AtomicU64,
@@ -39,24 +42,30 @@ impl Counts {
 }
 
 impl ShardLedger {
-    fn add(counter: &AtomicU64, records: u64) {
+    fn new(settled: watch::Sender<u64>) -> Self {
+        let zero = AtomicU64::default;
+        Self { settled, received: zero(), delivered: zero(), filtered: zero(), dead_lettered: zero() }
+    }
+
+    fn settle(&self, counter: &AtomicU64, records: u64) {
         counter.fetch_add(records, Ordering::Relaxed);
+        self.settled.send_modify(|settled| *settled += records);
     }
 
     pub(crate) fn receive(&self, records: u64) {
-        Self::add(&self.received, records);
+        self.received.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn deliver(&self, records: u64) {
-        Self::add(&self.delivered, records);
+        self.settle(&self.delivered, records);
     }
 
     pub(crate) fn filter(&self, records: u64) {
-        Self::add(&self.filtered, records);
+        self.settle(&self.filtered, records);
     }
 
     pub(crate) fn dead_letter(&self, records: u64) {
-        Self::add(&self.dead_lettered, records);
+        self.settle(&self.dead_lettered, records);
     }
 
     /// The counts now. What is done is read before what came in, so that no more is done than came.
@@ -96,6 +105,7 @@ struct Inner {
     shards: Mutex<BTreeMap<ShardId, Arc<ShardLedger>>>,
     latency: Mutex<Histogram<u64>>,
     sent: Sent,
+    settled: watch::Sender<u64>,
 }
 
 /// The ledger of a pipeline. Clones share it.
@@ -106,14 +116,20 @@ impl Default for Ledger {
     fn default() -> Self {
         let latency = Histogram::new_with_max(LONGEST_MILLIS, 3)
             .unwrap_or_else(|error| unreachable!("three digits up to an hour are a valid range: {error}"));
-        Self(Arc::new(Inner { shards: Mutex::default(), latency: Mutex::new(latency), sent: Sent::default() }))
+        Self(Arc::new(Inner {
+            shards: Mutex::default(),
+            latency: Mutex::new(latency),
+            sent: Sent::default(),
+            settled: watch::Sender::new(0),
+        }))
     }
 }
 
 impl Ledger {
     pub(crate) fn shard(&self, shard: &ShardId) -> Arc<ShardLedger> {
         let mut shards = self.0.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(shards.entry(shard.clone()).or_default())
+        let ledger = || Arc::new(ShardLedger::new(self.0.settled.clone()));
+        Arc::clone(shards.entry(shard.clone()).or_insert_with(ledger))
     }
 
     /// The counts of each shard.
@@ -130,6 +146,11 @@ impl Ledger {
             filtered: sum.filtered + counts.filtered,
             dead_lettered: sum.dead_lettered + counts.dead_lettered,
         })
+    }
+
+    /// Records that are delivered, filtered or dead-lettered, over all shards; the receiver wakes at every change.
+    pub fn settled(&self) -> watch::Receiver<u64> {
+        self.0.settled.subscribe()
     }
 
     /// Latency of the records delivered so far.

@@ -28,5 +28,7 @@ pub use settings::{
     SinkKind, SinkSettings,
 };
 pub use sink::{FirehoseSink, SinkError};
-pub use transform::{Outcome, Transforms};
+pub use transform::{
+    AppendSettings, FilterSettings, LookupSettings, Outcome, RemoveSettings, TransformSettings, Transforms,
+};
 pub use units::{parse_bytes, parse_duration};

@@ -30,7 +30,7 @@ impl InvalidSetting {
 pub struct PipelineSettings {
     /// What happens to each record, in this order.
     #[serde(default)]
-    pub(crate) transform: Vec<TransformSettings>,
+    pub transform: Vec<TransformSettings>,
     /// How rows are packed.
     #[serde(default)]
     pub pack: PackSettings,

@@ -6,9 +6,9 @@ mod lookup;
 use crate::row::{Reason, Row, quoted};
 use crate::settings::InvalidSetting;
 use filter::Filter;
-pub(crate) use filter::FilterSettings;
+pub use filter::FilterSettings;
 use lookup::Lookup;
-pub(crate) use lookup::LookupSettings;
+pub use lookup::LookupSettings;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// A transform as it is written in the settings file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum TransformSettings {
+pub enum TransformSettings {
     /// Gives a field a fixed value.
     Append(AppendSettings),
     /// Adds the row of a table that has the record's key.
@@ -27,20 +27,22 @@ pub(crate) enum TransformSettings {
     Remove(RemoveSettings),
 }
 
+/// An append as it is written in the settings file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AppendSettings {
+pub struct AppendSettings {
     /// Name of the field. A field that the record has already is replaced.
-    pub(crate) field: String,
+    pub field: String,
     /// Its value: any TOML value.
-    pub(crate) value: serde_json::Value,
+    pub value: serde_json::Value,
 }
 
+/// A removal as it is written in the settings file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RemoveSettings {
+pub struct RemoveSettings {
     /// Names of the fields, at the top of the object.
-    pub(crate) fields: Vec<String>,
+    pub fields: Vec<String>,
 }
 
 /// What became of a row.

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A filter as it is written in the settings file. Exactly one condition is given.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FilterSettings {
+pub struct FilterSettings {
     /// Field whose value decides; dots reach into nested objects.
     field: String,
     /// Keep records whose field has this value.

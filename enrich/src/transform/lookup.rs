@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// A lookup as it is written in the settings file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LookupSettings {
+pub struct LookupSettings {
     /// Field of the record that holds the key; dots reach into nested objects.
     field: String,
     /// The table: a CSV file with a header, or NDJSON; by its extension. Read once, at the start, into memory.

@@ -1,0 +1,141 @@
+//! The settings file: TOML in, checked settings out, before anything is connected.
+
+mod explain;
+
+use alluvial_consumer::{Settings, StartPosition};
+use alluvial_enrich::{
+    InvalidSetting, OnErrorSettings, PackSettings, PipelineLimits, PipelineSettings, SinkSettings, TransformSettings,
+    parse_bytes, parse_duration,
+};
+use alluvial_runtime::exit::Failure;
+use serde::Deserialize;
+use std::path::Path;
+use std::time::Duration;
+
+/// A settings file with every setting, its default and what it does.
+pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");
+
+/// The settings file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    source: Source,
+    #[serde(default)]
+    transform: Vec<TransformSettings>,
+    #[serde(default)]
+    pack: PackSettings,
+    sink: SinkSettings,
+    on_error: OnErrorSettings,
+}
+
+/// What is read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    stream: String,
+    application: String,
+    lease_table: Option<String>,
+    consumer_name: Option<String>,
+    worker: Option<String>,
+    #[serde(default = "trim_horizon")]
+    start: String,
+    budget: Option<String>,
+    failover: Option<String>,
+    checkpoint_interval: Option<String>,
+    drain_grace: Option<String>,
+}
+
+fn trim_horizon() -> String {
+    "trim_horizon".into()
+}
+
+/// All that the daemon is told, checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) consumer: Settings,
+    pub(crate) lease_table: String,
+    pub(crate) pipeline: PipelineLimits,
+}
+
+/// Reads and checks a settings file. Lookup tables are read too; relative paths start at the file's folder.
+///
+/// # Errors
+/// [`alluvial_runtime::exit::Exit::Usage`], naming file, setting and fix.
+pub(crate) fn read(path: &Path, default_worker: &str) -> Result<Checked, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read the settings file {}: {error}", path.display())))?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    parse(&text, base, default_worker).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+}
+
+fn parse(text: &str, base: &Path, default_worker: &str) -> Result<Checked, String> {
+    let config: Config = toml::from_str(text).map_err(|error| explain::explain(&error))?;
+    let consumer = config.source.check(default_worker).map_err(|error| error.to_string())?;
+    let lease_table = config.source.lease_table.clone().unwrap_or_else(|| config.source.application.clone());
+    let pipeline = PipelineSettings {
+        transform: config.transform,
+        pack: config.pack,
+        sink: config.sink,
+        on_error: config.on_error,
+    };
+    let pipeline = pipeline.check(base).map_err(|error| error.to_string())?;
+    Ok(Checked { consumer, lease_table, pipeline })
+}
+
+impl Source {
+    fn check(&self, default_worker: &str) -> Result<Settings, InvalidSetting> {
+        for (name, value) in [("source.stream", &self.stream), ("source.application", &self.application)] {
+            if value.is_empty() {
+                return Err(InvalidSetting::new(name, "is empty"));
+            }
+            if value.starts_with("arn:") {
+                return Err(InvalidSetting::new(name, format!("{value:?} is an ARN; a name is wanted")));
+            }
+        }
+        let consumer_name = self.consumer_name.as_ref().unwrap_or(&self.application);
+        let worker = self.worker.as_deref().unwrap_or(default_worker);
+        let mut settings = Settings::new(&self.stream, consumer_name, worker);
+        settings.start = parse_start(&self.start)?;
+        if let Some(budget) = &self.budget {
+            settings.budget_bytes = parse_bytes(budget).map_err(|why| InvalidSetting::new("source.budget", why))?;
+            if settings.budget_bytes < 1024 * 1024 {
+                return Err(InvalidSetting::new("source.budget", format!("{budget:?} is below 1MiB")));
+            }
+        }
+        let times = [
+            ("source.failover", &self.failover, &mut settings.failover, 1, 300),
+            ("source.checkpoint_interval", &self.checkpoint_interval, &mut settings.checkpoint_interval, 0, 600),
+            ("source.drain_grace", &self.drain_grace, &mut settings.drain_grace, 0, 600),
+        ];
+        for (name, given, setting, least_seconds, most_seconds) in times {
+            let Some(text) = given else { continue };
+            let value = parse_duration(text).map_err(|why| InvalidSetting::new(name, why))?;
+            let range =
+                Duration::from_secs(least_seconds).max(Duration::from_millis(100))..=Duration::from_secs(most_seconds);
+            if !range.contains(&value) {
+                let why = format!("{text:?} is outside of {:?} to {:?}", range.start(), range.end());
+                return Err(InvalidSetting::new(name, why));
+            }
+            *setting = value;
+        }
+        Ok(settings)
+    }
+}
+
+fn parse_start(text: &str) -> Result<StartPosition, InvalidSetting> {
+    match text {
+        "trim_horizon" => Ok(StartPosition::TrimHorizon),
+        "latest" => Ok(StartPosition::Latest),
+        time => {
+            let millis =
+                time.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+            millis.map(StartPosition::AtTimestamp).ok_or_else(|| {
+                let why = format!("{time:?} is none of trim_horizon, latest and a time such as 2026-11-23T00:00:00Z");
+                InvalidSetting::new("source.start", why)
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

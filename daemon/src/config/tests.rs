@@ -1,0 +1,88 @@
+use super::*;
+
+const MINIMAL: &str = r#"
+[source]
+stream = "orders"
+application = "enricher"
+[sink]
+type = "firehose"
+delivery_stream = "raw"
+[on_error]
+dead_letter = "dead"
+"#;
+
+fn error(text: &str) -> String {
+    parse(text, Path::new("."), "w").unwrap_err()
+}
+
+#[test]
+fn the_template_is_a_settings_file_that_works() {
+    let checked = parse(TEMPLATE, Path::new("."), "w").unwrap();
+    assert_eq!((checked.consumer.stream.as_str(), checked.lease_table.as_str()), ("orders", "orders-enricher"));
+}
+
+#[test]
+fn every_default_that_the_template_shows_is_the_one_in_force() {
+    let shown: String = TEMPLATE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting)
+                if [
+                    "start",
+                    "budget",
+                    "failover",
+                    "checkpoint_interval",
+                    "drain_grace",
+                    "target_bytes",
+                    "max_wait",
+                    "level",
+                    "metadata",
+                    "concurrent_calls",
+                ]
+                .iter()
+                .any(|name| setting.starts_with(&format!("{name} ="))) =>
+            {
+                format!("{setting}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let (shown, default) = (parse(&shown, Path::new("."), "w").unwrap(), parse(TEMPLATE, Path::new("."), "w").unwrap());
+    assert_eq!(format!("{:?}", shown.consumer), format!("{:?}", default.consumer));
+    assert_eq!((shown.pipeline.pack, shown.pipeline.max_wait), (default.pipeline.pack, default.pipeline.max_wait));
+    assert_eq!(shown.pipeline.concurrent_calls, default.pipeline.concurrent_calls);
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest_key() {
+    let text = MINIMAL.replace("application", "aplication");
+    let why = error(&text);
+    assert!(why.contains("line 4") && why.contains("did you mean `application`?"), "{why}");
+}
+
+#[test]
+fn a_wrong_value_names_the_setting_the_value_and_the_choices() {
+    for (from, to, wanted) in [
+        (
+            "application =",
+            "start = \"yesterday\"\napplication =",
+            "source.start: \"yesterday\" is none of trim_horizon",
+        ),
+        ("application =", "failover = \"1h\"\napplication =", "source.failover: \"1h\" is outside"),
+        ("application =", "budget = \"1KiB\"\napplication =", "source.budget"),
+        ("\"orders\"", "\"arn:aws:kinesis:eu-west-1:0:stream/orders\"", "a name is wanted"),
+        ("\"firehose\"", "\"kafka\"", "expected `firehose`"),
+        ("dead_letter = \"dead\"", "dead_letter = \"gs://x\"", "on_error.dead_letter"),
+    ] {
+        let why = error(&MINIMAL.replace(from, to));
+        assert!(why.contains(wanted), "{why}");
+    }
+    assert!(error("[source]").contains("missing field `stream`"));
+}
+
+#[test]
+fn a_time_is_a_start_position() {
+    let text = MINIMAL.replace("application =", "start = \"2026-11-23T00:00:00Z\"\napplication =");
+    let checked = parse(&text, Path::new("."), "w").unwrap();
+    assert_eq!(checked.consumer.start, StartPosition::AtTimestamp(1_795_392_000_000));
+}

@@ -1,0 +1,54 @@
+//! `alluvial emulator`: AWS on this machine.
+
+use crate::console;
+use alluvial_emulator::{Emulator, Settings, StartError};
+use alluvial_runtime::exit::{Exit, Failure, chain};
+use alluvial_runtime::shutdown::Shutdown;
+use clap::Args;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Options of `alluvial emulator`.
+#[derive(Debug, Args)]
+pub(crate) struct EmulatorArgs {
+    /// TLS port on 127.0.0.1, HTTP/2 and HTTP/1.1; 0 takes any free one
+    #[arg(long, default_value_t = 4566, value_name = "PORT")]
+    port: u16,
+    /// Plaintext port on 127.0.0.1, HTTP/1.1 and HTTP/2 with prior knowledge; 0 takes any free one
+    #[arg(long, default_value_t = 4567, value_name = "PORT")]
+    plain_port: u16,
+    /// Folder for data; S3 and DynamoDB find theirs again after a restart
+    #[arg(long, default_value = "alluvial-emulator", value_name = "DIR")]
+    dir: PathBuf,
+    /// How many times faster than real time its clock runs: 60 ends a subscription after 5 seconds
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    clock_speed: f64,
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
+    if !(args.clock_speed.is_finite() && args.clock_speed > 0.0) {
+        return Err(Failure::usage(format!("--clock-speed {}: must be above 0", args.clock_speed)));
+    }
+    let shutdown =
+        Shutdown::on_signals().map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))?;
+    let mut settings = Settings::new(&args.dir);
+    settings.port = args.port;
+    settings.plain_port = args.plain_port;
+    settings.clock_speed = args.clock_speed;
+    let emulator = start(settings).await?;
+    let mut text = String::new();
+    for (name, value) in emulator.exports() {
+        writeln!(text, "export {name}={value}").ok();
+    }
+    writeln!(text, "# also in plain text at {}; Ctrl-C stops", emulator.plain_endpoint()).ok();
+    console::out(&text)?;
+    shutdown.token().cancelled().await;
+    emulator.stop().await;
+    Ok(Exit::Done)
+}
+
+/// Starts an emulator; what stands in the way is the caller's to change.
+pub(crate) async fn start(settings: Settings) -> Result<Emulator, Failure> {
+    Emulator::start(settings).await.map_err(|error: StartError| Failure::usage(chain(&error)))
+}
