@@ -1,0 +1,214 @@
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use std::io::Write as _;
+
+fn gzip(text: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    encoder.write_all(text).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// What an object holds: the trusted text, and what was lost.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Content {
+    text: String,
+    members: usize,
+    losses: Vec<Loss>,
+}
+
+fn read(object: &[u8], step: usize, mut decoder: Decoder) -> Content {
+    let mut content = Content::default();
+    let mut open = Vec::new();
+    let pieces = object.chunks(step).map(Some).chain([None]);
+    for piece in pieces {
+        match piece {
+            Some(piece) => decoder.push(piece),
+            None => decoder.finish(),
+        }
+        while let Some(event) = decoder.next() {
+            match event {
+                Event::Start { .. } => assert!(open.is_empty(), "a segment within another"),
+                Event::Text(text) => open.extend_from_slice(text),
+                Event::End { plain } => {
+                    content.text.push_str(std::str::from_utf8(&open).expect("UTF-8"));
+                    content.members += usize::from(!plain);
+                    open.clear();
+                }
+                Event::Spoilt => open.clear(),
+                Event::Lost(loss) | Event::Gap(loss) => content.losses.push(loss),
+            }
+        }
+    }
+    assert!(open.is_empty(), "text without an end");
+    content
+}
+
+/// Reads in pieces of several sizes, and a second time with the losses known; all must agree.
+fn content(object: &[u8]) -> Content {
+    let whole = read(object, object.len().max(1), Decoder::new(1 << 30));
+    for step in [1, 2, 5, 64, 1000] {
+        assert_eq!(read(object, step, Decoder::new(1 << 30)), whole, "in pieces of {step}");
+        let again = read(object, step, Decoder::with_gaps(1 << 30, whole.losses.clone()));
+        assert_eq!(again, whole, "second reading in pieces of {step}");
+    }
+    whole
+}
+
+fn clean(text: &str, members: usize) -> Content {
+    Content { text: text.to_owned(), members, losses: Vec::new() }
+}
+
+const A: &str = "{\"a\":1}\n";
+const B: &str = "{\"b\":2}\n";
+
+#[test]
+fn any_sequence_of_members_and_plain_text_is_read() {
+    let (a, b) = (gzip(A.as_bytes(), 6), gzip(B.as_bytes(), 0));
+    assert_eq!(content(b""), clean("", 0));
+    assert_eq!(content(&a), clean(A, 1));
+    assert_eq!(content(&[&a[..], &b, &a].concat()), clean(&[A, B, A].concat(), 3));
+    assert_eq!(content(&[&a[..], b"\n", &b, b"\r\n", &a, b"\n"].concat()), clean(&[A, B, A].concat(), 3));
+    assert_eq!(content(&[&a[..], &[0; 512]].concat()), clean(A, 1));
+    assert_eq!(content(A.as_bytes()), clean(A, 0));
+    assert_eq!(content(&[&a[..], B.as_bytes(), &a].concat()), clean(&[A, B, A].concat(), 2));
+    assert_eq!(content(&[B.as_bytes(), &a[..]].concat()), clean(&[B, A].concat(), 1));
+    assert_eq!(content(&gzip(b"", 6)), clean("", 1));
+    assert_eq!(content(b"\n\n"), clean("", 0));
+}
+
+#[test]
+fn a_damaged_member_loses_only_itself() {
+    let (a, b) = (gzip(A.as_bytes(), 6), gzip(B.as_bytes(), 0));
+    for level in [0, 6] {
+        let middle = gzip(&[A.as_bytes(), b"12345"].concat(), level);
+        for at in 0..middle.len() {
+            // XFL, OS and MTIME carry no meaning for us; any other byte does.
+            if (4..10).contains(&at) {
+                continue;
+            }
+            let mut damaged = middle.clone();
+            damaged[at] ^= 0x15;
+            let found = content(&[&a[..], &damaged, &b].concat());
+            assert!(found.text.starts_with(A) && found.text.ends_with(B), "byte {at}: {found:?}");
+            assert!(!found.losses.is_empty(), "byte {at} of level {level} went unnoticed");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_range() {
+    let (a, b) = (gzip(A.as_bytes(), 6), gzip(B.as_bytes(), 6));
+    let (start, end) = (a.len() as u64, (a.len() + b.len()) as u64);
+
+    let mut wrong_crc = b.clone();
+    let at = wrong_crc.len() - 8;
+    wrong_crc[at] ^= 1;
+    let found = content(&[&a[..], &wrong_crc, &a].concat());
+    assert_eq!(found.text, [A, A].concat());
+    let [Loss { from, to, fault: MemberFault::Checksum { .. } }] = found.losses[..] else { panic!("{found:?}") };
+    assert_eq!((from, to), (start, end));
+
+    let cut = content(&[&a[..], &b[..b.len() - 5]].concat());
+    assert_eq!(cut.text, A);
+    assert_eq!(cut.losses, [Loss { from: start, to: end - 5, fault: MemberFault::Truncated }]);
+
+    let junk = content(&[&a[..], b"what is this?", &b].concat());
+    assert_eq!(junk.text, [A, B].concat());
+    assert_eq!(junk.losses, [Loss { from: start, to: start + 13, fault: MemberFault::Junk }]);
+
+    let foreign = content(b"PAR1 and so on");
+    assert_eq!(foreign.losses, [Loss { from: 0, to: 14, fault: MemberFault::Foreign("a Parquet file") }]);
+}
+
+#[test]
+fn a_member_cut_within_the_object_does_not_take_the_next_one_along() {
+    let (a, b) = (gzip(A.repeat(50).as_bytes(), 6), gzip(B.as_bytes(), 6));
+    let found = content(&[&a[..a.len() / 2], &b, &a].concat());
+    assert_eq!(found.text, format!("{B}{}", A.repeat(50)));
+    assert_eq!(found.losses.len(), 1);
+}
+
+#[test]
+fn a_bomb_is_stopped_and_what_came_before_is_kept() {
+    let object = [gzip(A.as_bytes(), 6), gzip(&vec![b' '; 10_000_000], 9)].concat();
+    let found = read(&object, 1000, Decoder::new(1_000_000));
+    assert_eq!(found.text, A);
+    assert!(matches!(found.losses[..], [Loss { fault: MemberFault::TooLarge(1_000_000), .. }]));
+}
+
+#[test]
+fn a_search_among_false_members_ends() {
+    let object = [gzip(A.as_bytes(), 6), b"\x1f\x8b\x08\xff".repeat(100_000)].concat();
+    let found = read(&object, 4096, Decoder::new(1 << 30));
+    assert_eq!(found.text, A);
+    assert_eq!(found.losses.len(), 1);
+}
+
+#[test]
+fn damage_in_a_member_longer_than_the_window_is_survived() {
+    // Cut within its last stored block, it swallows some of the members behind it; the later ones are found again.
+    let mut object = gzip(&vec![b'x'; 6 << 20], 0);
+    object.truncate(object.len() - 100);
+    for _ in 0..20 {
+        object.extend(gzip(B.as_bytes(), 6));
+    }
+    let found = read(&object, 100_000, Decoder::new(1 << 30));
+    assert!(found.text.ends_with(B), "{found:?}");
+    assert_eq!(read(&object, 3000, Decoder::with_gaps(1 << 30, found.losses.clone())), found);
+}
+
+proptest! {
+    /// No bytes, however wrong, are read differently in pieces, or by a second reading that knows the losses.
+    #[test]
+    fn damage_is_read_the_same_way_twice(
+        parts in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0u32..10, 0u8..4), 0..6),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut object = Vec::new();
+        for (bytes, level, kind) in parts {
+            let text: Vec<u8> = bytes.iter().map(|byte| b'0' + byte % 10).collect();
+            match kind {
+                0 => object.extend(bytes),
+                1 => object.extend(b"\n{\"plain\":1}\n"),
+                _ => object.extend(gzip(&text, level)),
+            }
+        }
+        if !object.is_empty() {
+            for (at, byte) in flips {
+                let at = at.index(object.len());
+                object[at] = byte;
+            }
+        }
+        let collect = |step: usize, decoder: Decoder| lossy(&object, step, decoder);
+        let (text, losses) = collect(object.len().max(1), Decoder::new(1 << 20));
+        for step in [1, 3, 50] {
+            let (pieces, _) = collect(step, Decoder::new(1 << 20));
+            prop_assert_eq!(&pieces, &text);
+            let (again, gaps) = collect(step, Decoder::with_gaps(1 << 20, losses.clone()));
+            prop_assert_eq!(&again, &text);
+            prop_assert_eq!(&gaps, &losses);
+        }
+    }
+}
+
+fn lossy(object: &[u8], step: usize, mut decoder: Decoder) -> (Vec<u8>, Vec<Loss>) {
+    let (mut text, mut open, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+    for piece in object.chunks(step).map(Some).chain([None]) {
+        match piece {
+            Some(piece) => decoder.push(piece),
+            None => decoder.finish(),
+        }
+        while let Some(event) = decoder.next() {
+            match event {
+                Event::Start { .. } => {}
+                Event::Text(bytes) => open.extend_from_slice(bytes),
+                Event::End { .. } => text.append(&mut open),
+                Event::Spoilt => open.clear(),
+                Event::Lost(loss) | Event::Gap(loss) => losses.push(loss),
+            }
+        }
+    }
+    (text, losses)
+}

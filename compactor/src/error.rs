@@ -1,0 +1,125 @@
+//! Why a run stopped.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStreamError;
+use std::io;
+use std::path::Path;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a run stopped. Act on [`Error::kind`]; print the rest, with its sources.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The locations or the settings are wrong; the message says which and what to write instead.
+    #[error("{0}")]
+    Usage(String),
+    /// S3 refused, or was out of reach after the SDK's retries.
+    #[error("{action} {target}")]
+    Remote {
+        /// What was being done, as in "list".
+        action: &'static str,
+        /// The bucket or object.
+        target: String,
+        /// The SDK's error.
+        #[source]
+        source: Source,
+    },
+    /// This machine's disk or file system failed.
+    #[error("{action} {path}")]
+    Io {
+        /// What was being done, as in "read".
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// An object is not the one that was listed. Nothing was committed.
+    #[error("{object} changed while it was being compacted; nothing was written, run again")]
+    Changed {
+        /// The object's full name.
+        object: String,
+    },
+    /// An object that an earlier plan consumed now has other content, so its rows are partly in the destination.
+    #[error(
+        "{object} was compacted by plan {plan} and has been overwritten since; \
+         give the new object a new name, or compact into an empty destination"
+    )]
+    Overwritten {
+        /// The object's full name.
+        object: String,
+        /// The plan that consumed it.
+        plan: String,
+    },
+    /// The rows have so many distinct fields that even the schema does not fit in memory.
+    #[error("the rows have more than {limit} distinct fields, nested ones included: are keys used as values?")]
+    TooManyFields {
+        /// The limit.
+        limit: usize,
+    },
+    /// A manifest in the destination cannot be read.
+    #[error("{path} is not a manifest of this program")]
+    Manifest {
+        /// Its full name.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The Parquet encoder failed.
+    #[error("encode Parquet")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// Columns could not be put together.
+    #[error("build columns")]
+    Arrow(#[from] arrow_schema::ArrowError),
+    /// A worker thread panicked.
+    #[error("a worker failed")]
+    Worker(#[from] tokio::task::JoinError),
+    /// Another part of the run stopped first; its error is the one to read.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What the caller should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Correct the call; the same one fails again.
+    Usage,
+    /// Try again later; the remote service refused or was out of reach.
+    Remote,
+    /// A fault of this program or this machine, or data that moved underneath it.
+    Internal,
+}
+
+impl Error {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Usage(_) | Self::Overwritten { .. } => ErrorKind::Usage,
+            Self::Remote { .. } => ErrorKind::Remote,
+            _ => ErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), source }
+    }
+
+    pub(crate) fn body(target: &str, source: ByteStreamError) -> Self {
+        Self::Remote { action: "read", target: target.to_owned(), source: Box::new(source) }
+    }
+
+    /// An SDK error; a bucket that does not exist is the user's to correct.
+    pub(crate) fn s3<E>(action: &'static str, target: &str, source: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        if source.code() == Some("NoSuchBucket") {
+            return Self::Usage(format!("{target}: there is no such bucket"));
+        }
+        Self::Remote { action, target: target.to_owned(), source: Box::new(source) }
+    }
+}

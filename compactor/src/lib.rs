@@ -1,0 +1,64 @@
+//! Turns the gzip objects that Firehose leaves in S3, or in a folder, into Parquet.
+//!
+//! ```text
+//! list ─▶ plan ─▶ job: scan (decode, shape) ─▶ schema ─▶ job: build (decode, columns, row_groups) ─▶ commit
+//! ```
+//!
+//! # Input
+//! What an object holds decides how it is read; its name does not. An object is any sequence of gzip members and
+//! plain JSON text, with blank or zero bytes between them. Rows are JSON objects: one a line, printed over several
+//! lines, or one after the other with nothing between; a row may span members. CRC-32 and length of every member
+//! are checked, and a row counts only when all of its members passed. What cannot be read is never dropped in
+//! silence: a damaged member is reported with its byte range, a bad row is kept in `_quarantine/<plan>.ndjson`.
+//!
+//! # Columns
+//! The schema is found over **all** rows of a plan, and depends neither on the order of objects nor on that of
+//! rows. Columns are sorted by name.
+//!
+//! | values seen (`null` and missing fields aside) | column |
+//! |---|---|
+//! | only `true`, `false` | boolean |
+//! | integers that fit 64 bits | int64 |
+//! | doubles, or doubles and integers within ±2^53 | double, exact to the last bit |
+//! | strings | utf8 |
+//! | objects | struct, with the fields of all of them |
+//! | arrays | list, of the type of all their elements |
+//! | anything else: mixed kinds, integers past 64 bits, `1e400` | utf8: strings as they are, other values as their JSON text |
+//! | nothing but null; only `{}`; deeper than 64 columns | utf8 (JSON text) |
+//!
+//! A field that is missing and one that is null are both null. Of a key given twice in one object, the last counts.
+//! Names that differ only in case are kept as two columns. A half of a UTF-16 surrogate pair (`"\ud800"`) becomes
+//! U+FFFD and is counted. Past 10,000 columns, the widest nested structs become JSON text, and the fields of the row
+//! itself that come last by name go to the JSON text column `_overflow`.
+//!
+//! # Output
+//! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key; then
+//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`. A data column named
+//! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
+//! manifest lists are not read again, so a re-run adds nothing; a run that crashed leaves nothing that the next one
+//! does not take back first. One compactor at a time may write to a destination.
+
+mod columns;
+mod commit;
+mod decode;
+mod error;
+mod job;
+mod json;
+mod list;
+mod location;
+mod manifest;
+mod outlet;
+mod partition;
+mod plan;
+mod quarantine;
+mod report;
+mod row_groups;
+mod run;
+mod settings;
+mod store;
+
+pub use error::{Error, ErrorKind};
+pub use location::Location;
+pub use report::{LossReport, Phase, Progress, Report};
+pub use run::run;
+pub use settings::Settings;

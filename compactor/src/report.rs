@@ -1,0 +1,120 @@
+//! What a run did.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Losses that a report lists one by one; the quarantine file has all of them.
+pub(crate) const LISTED_LOSSES: usize = 100;
+
+/// What a run did. The JSON keys are a contract.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// The plan's name: 32 hexadecimal digits, a function of the objects it compacted. Empty if there were none.
+    pub plan: String,
+    /// Where the objects came from.
+    pub source: String,
+    /// Where the files are.
+    pub destination: String,
+    /// Every object had been compacted by an earlier run, so this one wrote nothing.
+    pub already_done: bool,
+    /// Objects that this run compacted.
+    pub objects: u64,
+    /// Objects that earlier runs have compacted.
+    pub skipped_objects: u64,
+    /// Objects passed over because a part of their name begins with `_` or `.`.
+    pub hidden_objects: u64,
+    /// Gzip members that were read, and whose CRC-32 and length were right.
+    pub members: u64,
+    /// Rows in the files.
+    pub rows: u64,
+    /// Bytes of the objects.
+    pub bytes_in: u64,
+    /// Bytes of JSON text in them.
+    pub bytes_json: u64,
+    /// Bytes of the Parquet files.
+    pub bytes_out: u64,
+    /// Parquet files written.
+    pub files: u64,
+    /// Partitions they lie in.
+    pub partitions: u64,
+    /// Rows that are not JSON objects, or too long or too deep.
+    pub quarantined_rows: u64,
+    /// Ranges of objects that are damaged, most of them one gzip member.
+    pub quarantined_members: u64,
+    /// Objects with such a range.
+    pub quarantined_objects: u64,
+    /// The first 100 of these ranges.
+    pub losses: Vec<LossReport>,
+    /// The file with all that was quarantined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+    /// Halves of UTF-16 surrogate pairs that became U+FFFD.
+    pub replaced_surrogates: u64,
+    /// Arrow types by column.
+    pub schema: BTreeMap<String, String>,
+    /// How long the run took.
+    pub seconds: f64,
+}
+
+/// A damaged range of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LossReport {
+    /// The object's full name.
+    pub object: String,
+    /// The first byte lost.
+    pub offset: u64,
+    /// How many are.
+    pub bytes: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Report {
+    /// Whether all of the input is in the files.
+    pub fn is_complete(&self) -> bool {
+        self.quarantined_rows == 0 && self.quarantined_members == 0
+    }
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Looking for objects, and for what earlier runs have done.
+    Listing,
+    /// Reading all objects to find the schema.
+    Scanning,
+    /// Reading all objects again and writing the files.
+    Writing,
+    /// Making the files visible.
+    Committing,
+}
+
+/// How far a phase has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Objects done in this phase.
+    pub objects: u64,
+    /// Objects to do in this phase.
+    pub total_objects: u64,
+    /// Their bytes done.
+    pub bytes: u64,
+    /// Their bytes to do.
+    pub total_bytes: u64,
+    /// Rows seen in this phase.
+    pub rows: u64,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Listing => "listing",
+            Self::Scanning => "scanning",
+            Self::Writing => "writing",
+            Self::Committing => "committing",
+        })
+    }
+}

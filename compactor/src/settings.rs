@@ -1,0 +1,106 @@
+//! What a run is told: where from, where to, and its bounds.
+
+use crate::error::Error;
+use crate::location::Location;
+use std::num::NonZeroUsize;
+
+/// Bytes of a mebibyte.
+const MIB: usize = 1 << 20;
+
+/// What a run is told. [`Settings::new`] gives every bound its default.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the objects lie; all of them are read, except names with a part that begins with `_` or `.`.
+    pub src: Location,
+    /// Where the Parquet goes. Must not lie within `src`.
+    pub dst: Location,
+    /// A file is closed once its encoded size reaches this. 256 MiB is what Athena and Spark read best.
+    pub target_file_bytes: usize,
+    /// Rows of a row group, at most.
+    pub row_group_rows: usize,
+    /// Encoded bytes of a row group, about. The writer holds this much in memory.
+    pub row_group_bytes: usize,
+    /// The zstd level, 1 to 22. Higher is smaller and slower.
+    pub zstd_level: i32,
+    /// Objects decoded at the same time, each on a thread of its own.
+    pub threads: usize,
+    /// JSON bytes of one row, at most 1 GiB; a longer one is quarantined. Memory holds one such row a thread.
+    pub max_row_bytes: usize,
+    /// Objects and arrays within each other in one row; a deeper row is quarantined.
+    pub max_depth: usize,
+    /// Columns, leaves of nested ones counted; see the crate's page for what happens to the rest.
+    pub max_columns: usize,
+    /// Decompressed bytes of one object. The rest of a larger one is quarantined: a guard against gzip bombs.
+    pub max_object_bytes: u64,
+}
+
+impl Settings {
+    /// The defaults: 256 MiB files, 64 MiB row groups, zstd level 3, a thread for every core.
+    pub fn new(src: Location, dst: Location) -> Self {
+        Self {
+            src,
+            dst,
+            target_file_bytes: 256 * MIB,
+            row_group_rows: 1 << 20,
+            row_group_bytes: 64 * MIB,
+            zstd_level: 3,
+            threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            max_row_bytes: 64 * MIB,
+            max_depth: 128,
+            max_columns: 10_000,
+            max_object_bytes: 64 << 30,
+        }
+    }
+
+    /// Refuses what cannot work, before anything is read.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] names the setting and the range allowed.
+    pub fn check(&self) -> Result<(), Error> {
+        let ranges = [
+            ("target_file_bytes", self.target_file_bytes, 1, usize::MAX),
+            ("row_group_rows", self.row_group_rows, 1, usize::MAX),
+            ("row_group_bytes", self.row_group_bytes, 1, usize::MAX),
+            ("threads", self.threads, 1, 512),
+            ("max_row_bytes", self.max_row_bytes, 2, 1 << 30),
+            ("max_depth", self.max_depth, 1, 512),
+            ("max_columns", self.max_columns, 1, 1_000_000),
+        ];
+        for (name, value, low, high) in ranges {
+            if value < low || value > high {
+                return Err(Error::Usage(format!("{name} is {value}; it must be from {low} to {high}")));
+            }
+        }
+        if !(1..=22).contains(&self.zstd_level) {
+            return Err(Error::Usage(format!("zstd_level is {}; it must be from 1 to 22", self.zstd_level)));
+        }
+        if self.dst.is_within(&self.src) {
+            return Err(Error::Usage(format!(
+                "the destination {} lies within the source {}, so the next run would read its own output; \
+                 choose a folder beside it",
+                self.dst, self.src
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_within_the_source_is_refused() {
+        let at = |text: &str| text.parse::<Location>().expect("a location");
+        assert!(Settings::new(at("s3://b/raw"), at("s3://b/parquet")).check().is_ok());
+        let error = Settings::new(at("s3://b/raw"), at("s3://b/raw/parquet")).check().expect_err("refused");
+        assert!(error.to_string().contains("lies within"), "{error}");
+    }
+
+    #[test]
+    fn a_bound_out_of_range_is_named() {
+        let at = |text: &str| text.parse::<Location>().expect("a location");
+        let settings = Settings { threads: 0, ..Settings::new(at("s3://b/raw"), at("s3://b/parquet")) };
+        assert!(settings.check().expect_err("refused").to_string().contains("threads is 0"));
+    }
+}

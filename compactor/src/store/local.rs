@@ -1,0 +1,227 @@
+//! A folder of this machine.
+
+use super::upload::Place;
+use super::{Object, Staged, Upload};
+use crate::error::Error;
+use crate::location::resolve;
+use bytes::{Bytes, BytesMut};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+/// Bytes of one read.
+const CHUNK: usize = 1 << 20;
+
+/// Below the root, so that publishing is a rename within one file system; readers pass over it.
+const STAGING: &str = "_tmp";
+
+#[derive(Debug, Clone)]
+pub(crate) struct LocalStore {
+    root: PathBuf,
+}
+
+/// A file under the staging folder.
+#[derive(Debug)]
+pub(crate) struct LocalUpload {
+    file: tokio::fs::File,
+    path: PathBuf,
+    name: String,
+    bytes: u64,
+}
+
+impl LocalStore {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: resolve(root) }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.root.clone() } else { self.root.join(name) }
+    }
+
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Object>, Error> {
+        let (root, folder) = (self.root.clone(), folder.to_owned());
+        blocking(move || walk(&root, &folder)).await
+    }
+
+    pub(super) async fn read(&self, object: &Object, to: mpsc::Sender<Bytes>) -> Result<(), Error> {
+        let path = PathBuf::from(&object.uri);
+        let changed = || Error::Changed { object: object.uri.clone() };
+        let failed = |source: io::Error| match source.kind() {
+            ErrorKind::NotFound => changed(),
+            _ => Error::io("read", &path, source),
+        };
+        let mut file = tokio::fs::File::open(&path).await.map_err(failed)?;
+        let metadata = file.metadata().await.map_err(failed)?;
+        if metadata.len() != object.bytes || metadata.modified().ok() != object.modified {
+            return Err(changed());
+        }
+        let mut left = object.bytes;
+        while left > 0 {
+            let size = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
+            let mut chunk = BytesMut::with_capacity(size);
+            while chunk.len() < size {
+                let mut rest = (&mut file).take((size - chunk.len()) as u64);
+                if rest.read_buf(&mut chunk).await.map_err(failed)? == 0 {
+                    return Err(changed());
+                }
+            }
+            left -= size as u64;
+            if to.send(chunk.freeze()).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(name);
+        match tokio::fs::read(&path).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let path = self.path(name);
+        blocking(move || {
+            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let staged = path.with_file_name(format!(".tmp-{file_name}"));
+            let write = || {
+                create_parent(&path)?;
+                fs::write(&staged, &bytes)?;
+                fs::File::open(&staged)?.sync_all()?;
+                replace(&staged, &path)
+            };
+            write().map_err(|error| Error::io("write", &path, error))
+        })
+        .await
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        absent_is_fine(tokio::fs::remove_file(&path).await).map_err(|error| Error::io("remove", &path, error))
+    }
+
+    pub(super) async fn create(&self, name: String) -> Result<Upload, Error> {
+        let path = self.path(STAGING).join(&name);
+        let created = async {
+            if let Some(parent) = path.parent() {
+                tokio::fs::create_dir_all(parent).await?;
+            }
+            tokio::fs::File::create(&path).await
+        };
+        let file = created.await.map_err(|error| Error::io("create", &path, error))?;
+        Ok(Upload::Local(LocalUpload { file, path, name, bytes: 0 }))
+    }
+
+    pub(super) async fn publish(&self, staged: &Staged) -> Result<(), Error> {
+        let Place::File(from) = &staged.place else { return Ok(()) };
+        let (from, path) = (from.clone(), self.path(&staged.name));
+        blocking(move || {
+            create_parent(&path).and_then(|()| replace(&from, &path)).map_err(|error| Error::io("write", &path, error))
+        })
+        .await
+    }
+
+    pub(super) async fn discard(&self, staged: &Staged) -> Result<(), Error> {
+        let Place::File(path) = &staged.place else { return Ok(()) };
+        absent_is_fine(tokio::fs::remove_file(path).await).map_err(|error| Error::io("remove", path, error))
+    }
+
+    pub(super) async fn clear_staging(&self) -> Result<(), Error> {
+        let path = self.path(STAGING);
+        absent_is_fine(tokio::fs::remove_dir_all(&path).await).map_err(|error| Error::io("remove", &path, error))
+    }
+}
+
+impl LocalUpload {
+    pub(super) async fn write(&mut self, part: Bytes) -> Result<(), Error> {
+        self.bytes += part.len() as u64;
+        self.file.write_all(&part).await.map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    pub(super) async fn stage(mut self) -> Result<Staged, Error> {
+        let synced = async {
+            self.file.flush().await?;
+            self.file.sync_all().await
+        };
+        synced.await.map_err(|error| Error::io("write", &self.path, error))?;
+        Ok(Staged { name: self.name, bytes: self.bytes, place: Place::File(self.path) })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn create_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Renames, and makes the new name survive a power cut.
+fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Every file below `root/folder`. Links to files are followed, links to folders are not: they may form a circle.
+fn walk(root: &Path, folder: &str) -> Result<Vec<Object>, Error> {
+    let start = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
+    let metadata = match fs::metadata(&start) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound && !folder.is_empty() => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::Usage(format!("{}: there is no such file or folder", start.display())));
+        }
+        Err(error) => return Err(Error::io("list", &start, error)),
+    };
+    if metadata.is_file() {
+        let parent = start.parent().unwrap_or(root);
+        return Ok(vec![object(parent, &start, &metadata)?]);
+    }
+    let mut objects = Vec::new();
+    let mut folders = vec![start];
+    while let Some(folder) = folders.pop() {
+        let failed = |error| Error::io("list", &folder, error);
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_type().map_err(failed)?.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let metadata = fs::metadata(&path).map_err(|error| Error::io("list", &path, error))?;
+            if metadata.is_file() {
+                objects.push(object(root, &path, &metadata)?);
+            }
+        }
+    }
+    Ok(objects)
+}
+
+fn object(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<Object, Error> {
+    let uri = path.to_str().ok_or_else(|| {
+        Error::Usage(format!("{}: the name is not UTF-8 and cannot be written to a manifest; rename it", path.display()))
+    })?;
+    let name = path.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(uri);
+    Ok(Object {
+        name: name.to_owned(),
+        uri: uri.to_owned(),
+        bytes: metadata.len(),
+        etag: None,
+        modified: metadata.modified().ok(),
+    })
+}

@@ -1,0 +1,241 @@
+//! A prefix of an S3 bucket.
+
+use super::upload::Place;
+use super::{Object, Staged, Upload};
+use crate::error::Error;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use std::ops::Range;
+use tokio::sync::mpsc;
+
+/// Bytes of one ranged GET. A range that breaks off is asked for again; what came before it is not.
+const RANGE: u64 = 8 << 20;
+
+/// Times that one range is asked for. The SDK repeats requests; this repeats bodies that broke off.
+const ATTEMPTS: u32 = 4;
+
+#[derive(Debug, Clone)]
+pub(crate) struct S3Store {
+    client: Client,
+    bucket: String,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+}
+
+/// A multipart upload.
+#[derive(Debug)]
+pub(crate) struct S3Upload {
+    store: S3Store,
+    name: String,
+    parts: UploadedParts,
+    bytes: u64,
+}
+
+/// What completes a multipart upload.
+#[derive(Debug)]
+pub(crate) struct UploadedParts {
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+impl S3Store {
+    pub(super) fn new(client: Client, bucket: String, prefix: &str) -> Self {
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { client, bucket, prefix }
+    }
+
+    pub(super) fn uri(&self, name: &str) -> String {
+        format!("s3://{}/{}{name}", self.bucket, self.prefix)
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Object>, Error> {
+        let slash = if folder.is_empty() { "" } else { "/" };
+        let prefix = format!("{}{folder}{slash}", self.prefix);
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let mut pages = request.into_paginator().send();
+        let mut objects = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Error::s3("list", &self.uri(folder), error))?;
+            for object in page.contents.unwrap_or_default() {
+                let (Some(key), Some(size)) = (object.key, object.size) else { continue };
+                // A key that ends with a slash is a folder that a console made.
+                let Some(name) = key.strip_prefix(&self.prefix).filter(|name| !name.ends_with('/')) else { continue };
+                objects.push(Object {
+                    name: name.to_owned(),
+                    uri: self.uri(name),
+                    bytes: u64::try_from(size).unwrap_or(0),
+                    etag: object.e_tag,
+                    modified: None,
+                });
+            }
+        }
+        Ok(objects)
+    }
+
+    pub(super) async fn read(&self, object: &Object, to: mpsc::Sender<Bytes>) -> Result<(), Error> {
+        // Where the listing gives no ETag, the first range decides which object is read.
+        let mut etag = object.etag.clone();
+        let mut at = 0;
+        while at < object.bytes {
+            let range = at..object.bytes.min(at + RANGE);
+            at = range.end;
+            let part = self.range(object, range, &mut etag).await?;
+            if to.send(part).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn range(&self, object: &Object, range: Range<u64>, etag: &mut Option<String>) -> Result<Bytes, Error> {
+        let mut attempt = 1;
+        loop {
+            let request = self
+                .client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(self.key(&object.name))
+                .range(format!("bytes={}-{}", range.start, range.end - 1))
+                .set_if_match(etag.clone());
+            let response = request.send().await.map_err(|error| unless_changed(object, error))?;
+            if etag.is_some() && response.e_tag.is_some() && *etag != response.e_tag {
+                return Err(Error::Changed { object: object.uri.clone() });
+            }
+            let tag = response.e_tag;
+            match response.body.collect().await {
+                Ok(body) => {
+                    let bytes = body.into_bytes();
+                    if bytes.len() as u64 != range.end - range.start {
+                        return Err(Error::Changed { object: object.uri.clone() });
+                    }
+                    *etag = etag.take().or(tag);
+                    return Ok(bytes);
+                }
+                Err(error) if attempt < ATTEMPTS => {
+                    tracing::warn!(object = object.uri, attempt, %error, "the download broke off, asking again");
+                    attempt += 1;
+                }
+                Err(error) => return Err(Error::body(&object.uri, error)),
+            }
+        }
+    }
+
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let response = match self.client.get_object().bucket(&self.bucket).key(self.key(name)).send().await {
+            Ok(response) => response,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
+            Err(error) => return Err(Error::s3("read", &self.uri(name), error)),
+        };
+        let body = response.body.collect().await.map_err(|error| Error::body(&self.uri(name), error))?;
+        Ok(Some(body.to_vec()))
+    }
+
+    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let request = self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(ByteStream::from(bytes));
+        request.send().await.map_err(|error| Error::s3("write", &self.uri(name), error))?;
+        Ok(())
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
+        request.send().await.map_err(|error| Error::s3("remove", &self.uri(name), error))?;
+        Ok(())
+    }
+
+    pub(super) async fn create(&self, name: String) -> Result<Upload, Error> {
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(self.key(&name));
+        let response = request.send().await.map_err(|error| Error::s3("write", &self.uri(&name), error))?;
+        let parts = UploadedParts { id: response.upload_id.unwrap_or_default(), parts: Vec::new() };
+        Ok(Upload::S3(S3Upload { store: self.clone(), name, parts, bytes: 0 }))
+    }
+
+    pub(super) async fn publish(&self, staged: &Staged) -> Result<(), Error> {
+        let Place::Parts(UploadedParts { id, parts }) = &staged.place else { return Ok(()) };
+        let upload = CompletedMultipartUpload::builder().set_parts(Some(parts.clone())).build();
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.key(&staged.name))
+            .upload_id(id)
+            .multipart_upload(upload);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            // The first answer may have been lost: then the upload is gone because the object is there.
+            Err(error) if error.code() == Some("NoSuchUpload") && self.is_there(staged).await? => Ok(()),
+            Err(error) => Err(Error::s3("write", &self.uri(&staged.name), error)),
+        }
+    }
+
+    async fn is_there(&self, staged: &Staged) -> Result<bool, Error> {
+        let request = self.client.head_object().bucket(&self.bucket).key(self.key(&staged.name));
+        match request.send().await {
+            Ok(head) => Ok(head.content_length.and_then(|length| u64::try_from(length).ok()) == Some(staged.bytes)),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+            Err(error) => Err(Error::s3("read", &self.uri(&staged.name), error)),
+        }
+    }
+
+    pub(super) async fn discard(&self, staged: &Staged) -> Result<(), Error> {
+        match &staged.place {
+            Place::Parts(parts) => self.abort(&staged.name, &parts.id).await,
+            Place::File(_) => Ok(()),
+        }
+    }
+
+    async fn abort(&self, name: &str, id: &str) -> Result<(), Error> {
+        let request =
+            self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name)).upload_id(id);
+        request.send().await.map_err(|error| Error::s3("remove", &self.uri(name), error))?;
+        Ok(())
+    }
+}
+
+impl S3Upload {
+    pub(super) async fn write(&mut self, part: Bytes) -> Result<(), Error> {
+        let number = i32::try_from(self.parts.parts.len() + 1).unwrap_or(i32::MAX);
+        self.bytes += part.len() as u64;
+        let store = &self.store;
+        let request = store
+            .client
+            .upload_part()
+            .bucket(&store.bucket)
+            .key(store.key(&self.name))
+            .upload_id(&self.parts.id)
+            .part_number(number)
+            .body(ByteStream::from(part));
+        let response = request.send().await.map_err(|error| Error::s3("write", &store.uri(&self.name), error))?;
+        let part = CompletedPart::builder().part_number(number).set_e_tag(response.e_tag).build();
+        self.parts.parts.push(part);
+        Ok(())
+    }
+
+    pub(super) fn stage(self) -> Staged {
+        Staged { name: self.name, bytes: self.bytes, place: Place::Parts(self.parts) }
+    }
+
+    pub(super) async fn abort(self) {
+        if let Err(error) = self.store.abort(&self.name, &self.parts.id).await {
+            tracing::warn!(object = self.store.uri(&self.name), %error, "an unfinished upload stays behind");
+        }
+    }
+}
+
+/// A GET that fails because the object is not the listed one any more says so.
+fn unless_changed(object: &Object, error: SdkError<GetObjectError>) -> Error {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let gone = error.as_service_error().is_some_and(GetObjectError::is_no_such_key);
+    // 412: If-Match failed. 416: the object has become shorter.
+    if gone || matches!(status, Some(412 | 416)) {
+        return Error::Changed { object: object.uri.clone() };
+    }
+    Error::s3("read", &object.uri, error)
+}

@@ -1,0 +1,108 @@
+use super::*;
+use serde_json::json;
+
+fn check(name: &str, destination: Value) -> Result<Definition, ApiError> {
+    let request = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
+    Definition::check(serde_json::from_value(request).expect("a request"), SystemTime::UNIX_EPOCH)
+}
+
+fn with(member: &str, value: Value) -> Result<Definition, ApiError> {
+    let mut destination = json!({ "RoleARN": "arn:aws:iam::000000000000:role/r", "BucketARN": "arn:aws:s3:::lake" });
+    destination.as_object_mut().expect("an object").insert(member.to_owned(), value);
+    check("orders", destination)
+}
+
+#[test]
+fn what_is_left_out_has_the_defaults_of_aws() {
+    let definition = with("Prefix", json!("raw/")).expect("a definition");
+    assert_eq!(definition.bucket, "lake");
+    assert_eq!(definition.prefix, "raw/");
+    assert_eq!(definition.hints, Hints { bytes: 5 * MIB, interval: Duration::from_secs(300) });
+    assert_eq!(definition.compression, Compression::Uncompressed);
+    assert_eq!(definition.arn(), "arn:aws:firehose:us-east-1:000000000000:deliverystream/orders");
+}
+
+#[test]
+fn hints_are_taken_within_their_bounds() {
+    for (size, interval) in [(1, 0), (128, 900)] {
+        let hints = json!({ "SizeInMBs": size, "IntervalInSeconds": interval });
+        with("BufferingHints", hints).unwrap_or_else(|error| panic!("{size} {interval}: {error}"));
+    }
+    for hints in [
+        json!({ "SizeInMBs": 0, "IntervalInSeconds": 60 }),
+        json!({ "SizeInMBs": 129, "IntervalInSeconds": 60 }),
+        json!({ "SizeInMBs": 1, "IntervalInSeconds": 901 }),
+        json!({ "SizeInMBs": 1, "IntervalInSeconds": -1 }),
+        json!({ "SizeInMBs": 1 }),
+        json!({ "IntervalInSeconds": 60 }),
+    ] {
+        assert_eq!(with("BufferingHints", hints).expect_err("a refusal").code, "InvalidArgumentException");
+    }
+}
+
+#[test]
+fn what_the_emulator_lacks_is_named() {
+    let cases = [
+        ("Prefix", json!("raw/!{timestamp:yyyy}/"), "!{timestamp"),
+        ("CompressionFormat", json!("Snappy"), "CompressionFormat Snappy"),
+        ("ProcessingConfiguration", json!({ "Enabled": true }), "ProcessingConfiguration"),
+        ("DynamicPartitioningConfiguration", json!({ "Enabled": true }), "DynamicPartitioningConfiguration"),
+        ("DataFormatConversionConfiguration", json!({}), "DataFormatConversionConfiguration"),
+        ("FileExtension", json!(".json"), "FileExtension"),
+        ("CustomTimeZone", json!("Europe/Oslo"), "CustomTimeZone"),
+        ("S3BackupMode", json!("Enabled"), "S3BackupMode"),
+    ];
+    for (member, value, expected) in cases {
+        let error = with(member, value).expect_err(member);
+        assert!(error.message.contains(&format!("lacks {expected}")) || error.message.contains(expected), "{error}");
+        assert_eq!(error.code, "InvalidArgumentException");
+    }
+}
+
+#[test]
+fn what_is_switched_off_is_nothing() {
+    for (member, value) in [
+        ("ProcessingConfiguration", json!({ "Enabled": false, "Processors": [] })),
+        ("CloudWatchLoggingOptions", json!({ "Enabled": true, "LogGroupName": "g" })),
+        ("CustomTimeZone", json!("UTC")),
+        ("EncryptionConfiguration", json!({ "NoEncryptionConfig": "NoEncryption" })),
+        ("S3BackupConfiguration", Value::Null),
+    ] {
+        with(member, value).unwrap_or_else(|error| panic!("{member}: {error}"));
+    }
+}
+
+#[test]
+fn names_and_buckets_are_checked() {
+    let destination = json!({ "RoleARN": "r", "BucketARN": "arn:aws:s3:::lake" });
+    for name in ["", "a b", "é", &"x".repeat(65)] {
+        check(name, destination.clone()).expect_err(name);
+    }
+    check(&"x".repeat(64), destination).expect("the longest name");
+    for arn in ["lake", "arn:aws:s3:::", "arn:aws:s3:::../up", "arn:aws:s3:::lake/key"] {
+        check("orders", json!({ "RoleARN": "r", "BucketARN": arn })).expect_err(arn);
+    }
+}
+
+#[test]
+fn role_bucket_and_destination_are_required() {
+    check("orders", json!({ "BucketARN": "arn:aws:s3:::lake" })).expect_err("no role");
+    check("orders", json!({ "RoleARN": "r" })).expect_err("no bucket");
+    let none = serde_json::from_value(json!({ "DeliveryStreamName": "orders" })).expect("a request");
+    Definition::check(none, SystemTime::UNIX_EPOCH).expect_err("no destination");
+}
+
+#[test]
+fn another_source_or_destination_is_refused() {
+    for (member, value) in [
+        ("DeliveryStreamType", json!("KinesisStreamAsSource")),
+        ("SplunkDestinationConfiguration", json!({})),
+        ("DeliveryStreamEncryptionConfigurationInput", json!({ "KeyType": "AWS_OWNED_CMK" })),
+    ] {
+        let mut request = json!({ "DeliveryStreamName": "orders", "S3DestinationConfiguration": { "RoleARN": "r", "BucketARN": "arn:aws:s3:::lake" } });
+        request.as_object_mut().expect("an object").insert(member.to_owned(), value);
+        let request = serde_json::from_value(request).expect("a request");
+        let error = Definition::check(request, SystemTime::UNIX_EPOCH).expect_err(member);
+        assert!(error.message.contains(member), "{error}");
+    }
+}

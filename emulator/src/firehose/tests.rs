@@ -1,0 +1,241 @@
+//! Firehose over its S3, without HTTP.
+
+use super::definition::{Compression, Definition, MIB};
+use super::*;
+use crate::firehose::buffer::Hints;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// A definition as a request would make it.
+pub(super) fn definition(name: &str, prefix: &str, compression: Compression) -> Definition {
+    Definition {
+        name: name.to_owned(),
+        version: 1,
+        bucket: "lake".to_owned(),
+        role_arn: "arn:aws:iam::000000000000:role/firehose".to_owned(),
+        prefix: prefix.to_owned(),
+        error_prefix: None,
+        hints: Hints { bytes: MIB, interval: Duration::from_secs(60) },
+        compression,
+        created: SystemTime::UNIX_EPOCH,
+    }
+}
+
+struct World {
+    firehose: Firehose,
+    root: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let s3 = S3::open(root.path()).expect("an S3");
+        Self { firehose: Firehose::new(Clock::new(1.0), s3), root }
+    }
+
+    fn with_bucket() -> Self {
+        let world = Self::new();
+        std::fs::create_dir(world.root.path().join("lake")).expect("a bucket");
+        world
+    }
+
+    async fn call(&self, operation: &str, body: Value) -> Value {
+        let response = self.firehose.call(operation, body.to_string().as_bytes()).await;
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let value: Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(status.is_success() || value["__type"].is_string(), "{status}: {value}");
+        value
+    }
+
+    async fn create(&self, compression: &str) {
+        let destination = json!({
+            "RoleARN": "r",
+            "BucketARN": "arn:aws:s3:::lake",
+            "Prefix": "raw/",
+            "CompressionFormat": compression,
+            "BufferingHints": { "SizeInMBs": 1, "IntervalInSeconds": 900 },
+        });
+        let request = json!({ "DeliveryStreamName": "orders", "ExtendedS3DestinationConfiguration": destination });
+        let created = self.call("CreateDeliveryStream", request).await;
+        assert_eq!(created["DeliveryStreamARN"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/orders");
+    }
+
+    async fn put(&self, records: &[&[u8]]) -> Value {
+        let records: Vec<_> = records.iter().map(|record| json!({ "Data": STANDARD.encode(record) })).collect();
+        self.call("PutRecordBatch", json!({ "DeliveryStreamName": "orders", "Records": records })).await
+    }
+
+    /// The contents of all objects, by their keys.
+    fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        let bucket = self.root.path().join("lake");
+        let mut found: Vec<_> = files(&bucket)
+            .into_iter()
+            .map(|path| {
+                let key = path.strip_prefix(&bucket).expect("below the bucket").display().to_string();
+                (key, std::fs::read(path).expect("an object"))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn deleting_writes_the_buffer_as_one_object_of_records_joined_verbatim() {
+    let world = World::with_bucket();
+    world.create("UNCOMPRESSED").await;
+    let answer = world.put(&[b"one\n", b"", b"\x1f\x8b\0two"]).await;
+    assert_eq!(answer["FailedPutCount"], 0);
+    assert_eq!(answer["RequestResponses"].as_array().map(Vec::len), Some(3));
+    let single = json!({ "DeliveryStreamName": "orders", "Record": { "Data": STANDARD.encode("three") } });
+    assert!(world.call("PutRecord", single).await["RecordId"].is_string());
+
+    world.call("DeleteDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
+
+    let objects = world.objects();
+    assert_eq!(objects.len(), 1, "{objects:?}");
+    let (key, content) = &objects[0];
+    assert!(key.starts_with("raw/20") && key.contains("/orders-1-20"), "{key}");
+    assert_eq!(content, b"one\n\x1f\x8b\0twothree");
+    assert_eq!(world.put(&[b"late"]).await["__type"], "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn stopping_writes_every_buffer() {
+    let world = World::with_bucket();
+    world.create("UNCOMPRESSED").await;
+    world.put(&[b"kept"]).await;
+    world.firehose.stop().await;
+    let contents: Vec<_> = world.objects().into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, [b"kept".to_vec()]);
+}
+
+#[tokio::test]
+async fn objects_that_close_by_size_keep_the_order_of_acceptance() {
+    let world = World::with_bucket();
+    world.create("UNCOMPRESSED").await;
+    let mut sent = Vec::new();
+    for round in 0_u8..8 {
+        let records: Vec<Vec<u8>> = (0_u8..4).map(|index| vec![round * 4 + index; 100_000]).collect();
+        world.put(&records.iter().map(Vec::as_slice).collect::<Vec<_>>()).await;
+        sent.extend(records.concat());
+    }
+    world.firehose.stop().await;
+
+    // Object names end in a random part, so they are put in order by what they hold: the first byte counts up.
+    let mut contents: Vec<_> = world.objects().into_iter().map(|(_, content)| content).collect();
+    contents.sort();
+    let sizes: Vec<_> = contents.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1_100_000, 1_100_000, 1_000_000]);
+    assert_eq!(contents.concat(), sent);
+}
+
+#[tokio::test]
+async fn gzip_makes_one_member_of_the_buffer() {
+    use std::io::Read as _;
+    let world = World::with_bucket();
+    world.create("GZIP").await;
+    world.put(&[b"one\n", b"two\n"]).await;
+    world.firehose.stop().await;
+    let objects = world.objects();
+    let (key, content) = objects.first().expect("an object");
+    assert!(key.ends_with(".gz"), "{key}");
+    let (mut decoder, mut text) = (flate2::read::GzDecoder::new(content.as_slice()), String::new());
+    decoder.read_to_string(&mut text).expect("a gzip member");
+    assert_eq!(text, "one\ntwo\n");
+}
+
+#[tokio::test]
+async fn a_full_budget_refuses_single_records_and_gives_back_what_was_written() {
+    let mut world = World::with_bucket();
+    let inner = Arc::get_mut(&mut world.firehose.0).expect("the only copy");
+    inner.budget = Arc::new(Budget::new(1_000));
+    world.create("UNCOMPRESSED").await;
+    let answer = world.put(&[&[1; 800], &[2; 800], &[3; 50]]).await;
+    assert_eq!(answer["FailedPutCount"], 1);
+    assert_eq!(answer["RequestResponses"][1]["ErrorCode"], "ServiceUnavailableException");
+    assert!(answer["RequestResponses"][2]["RecordId"].is_string(), "{answer}");
+    let single = json!({ "DeliveryStreamName": "orders", "Record": { "Data": STANDARD.encode([4; 800]) } });
+    assert_eq!(world.call("PutRecord", single).await["__type"], "ServiceUnavailableException");
+
+    world.call("DeleteDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
+    world.create("UNCOMPRESSED").await;
+    assert_eq!(world.put(&[&[5; 800]]).await["FailedPutCount"], 0);
+}
+
+#[tokio::test]
+async fn a_missing_bucket_does_not_hold_up_deleting_or_stopping() {
+    let world = World::new();
+    world.create("UNCOMPRESSED").await;
+    world.put(&[b"lost"]).await;
+    world.call("DeleteDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
+    world.create("UNCOMPRESSED").await;
+    world.put(&[b"lost as well"]).await;
+    world.firehose.stop().await;
+    assert!(!world.root.path().join("lake").exists(), "a write must not make the bucket");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_made_late_still_gets_its_object() {
+    let world = World::new();
+    world.create("UNCOMPRESSED").await;
+    world.put(&[&[7; MIB / 2], &[7; MIB / 2]]).await;
+    // Virtual time: it moves only when nothing else can, so the first write has failed by then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::create_dir(world.root.path().join("lake")).expect("a bucket");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.objects().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_buffer_is_written_when_its_interval_has_passed() {
+    let world = World::with_bucket();
+    world.create("UNCOMPRESSED").await;
+    world.put(&[b"one "]).await;
+    tokio::time::sleep(Duration::from_secs(899)).await;
+    world.put(&[b"two"]).await;
+    assert_eq!(world.objects(), []);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let contents: Vec<_> = world.objects().into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, [b"one two".to_vec()]);
+}
+
+#[tokio::test]
+async fn describing_tells_what_was_asked_for() {
+    let world = World::with_bucket();
+    world.create("GZIP").await;
+    let described = world.call("DescribeDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
+    let description = &described["DeliveryStreamDescription"];
+    assert_eq!(description["DeliveryStreamStatus"], "ACTIVE");
+    let destination = &description["Destinations"][0]["ExtendedS3DestinationDescription"];
+    assert_eq!(destination["BufferingHints"], json!({ "SizeInMBs": 1, "IntervalInSeconds": 900 }));
+    assert_eq!(destination["CompressionFormat"], "GZIP");
+    assert_eq!(destination["BucketARN"], "arn:aws:s3:::lake");
+}
+
+#[tokio::test]
+async fn errors_have_the_names_that_sdks_know() {
+    let world = World::with_bucket();
+    world.create("UNCOMPRESSED").await;
+    let again = json!({
+        "DeliveryStreamName": "orders",
+        "S3DestinationConfiguration": { "RoleARN": "r", "BucketARN": "arn:aws:s3:::lake" },
+    });
+    assert_eq!(world.call("CreateDeliveryStream", again).await["__type"], "ResourceInUseException");
+    let missing = json!({ "DeliveryStreamName": "none" });
+    for operation in ["DescribeDeliveryStream", "DeleteDeliveryStream"] {
+        assert_eq!(world.call(operation, missing.clone()).await["__type"], "ResourceNotFoundException");
+    }
+    assert_eq!(world.call("UpdateDestination", missing).await["__type"], "UnknownOperationException");
+    assert_eq!(world.call("CreateDeliveryStream", json!([])).await["__type"], "SerializationException");
+}

@@ -1,0 +1,232 @@
+//! PutRecord and PutRecords: check and decode all records, then write each shard's in one piece.
+
+use super::super::hash;
+use super::super::log::{Appended, Size};
+use super::super::sequence::Sequence;
+use super::super::shard::Shard;
+use super::super::store::Store;
+use super::super::stream::Stream;
+use super::super::topology::Topology;
+use super::super::validate::{self, invalid_argument, length, required};
+use super::super::{Kinesis, to_json, wire};
+use crate::api::ApiError;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io;
+
+/// Records of one PutRecords.
+///
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>, also of the bound in bytes.
+const MOST_RECORDS: usize = 500;
+
+/// Bytes of data and partition keys in one request: 10 MiB.
+const MOST_BYTES: usize = 10 * 1024 * 1024;
+
+/// A string that is borrowed from the request unless it holds an escape. An optional `Cow` alone is never borrowed by serde.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct PutRecords<'a> {
+    #[serde(borrow)]
+    stream_name: Option<Text<'a>>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<Text<'a>>,
+    records: Option<Vec<Entry<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    #[serde(borrow)]
+    data: Option<Text<'a>>,
+    partition_key: Option<Text<'a>>,
+    explicit_hash_key: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct PutRecord<'a> {
+    #[serde(borrow)]
+    stream_name: Option<Text<'a>>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<Text<'a>>,
+    data: Option<Text<'a>>,
+    partition_key: Option<Text<'a>>,
+    explicit_hash_key: Option<Text<'a>>,
+    sequence_number_for_ordering: Option<Text<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutResult {
+    failed_record_count: usize,
+    records: Vec<Receipt>,
+}
+
+/// What became of a record.
+#[derive(Debug, Serialize)]
+#[serde(untagged, rename_all_fields = "PascalCase")]
+enum Receipt {
+    Stored { sequence_number: String, shard_id: String },
+    Failed { error_code: &'static str, error_message: String },
+}
+
+/// The records of one request for one shard.
+#[derive(Debug, Default)]
+struct Lot {
+    bytes: Vec<u8>,
+    sizes: Vec<Size>,
+}
+
+/// The records of one request, sorted by shard.
+#[derive(Debug)]
+struct Intake {
+    /// By place in the topology's open shards.
+    lots: Vec<Lot>,
+    /// For each record its place.
+    places: Vec<usize>,
+    bytes: usize,
+    most_record_bytes: usize,
+}
+
+impl Kinesis {
+    /// A record that precedes another of its key within the request precedes it in the shard.
+    pub(in crate::kinesis) fn put_records(&self, request: PutRecords<'_>) -> Result<Vec<u8>, ApiError> {
+        let records = required("records", request.records)?;
+        if records.is_empty() || records.len() > MOST_RECORDS {
+            let constraint = format!("Member must have length from 1 to {MOST_RECORDS}");
+            return Err(validate::violation("records", format!("{} records", records.len()), &constraint));
+        }
+        let receipts = self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &records)?;
+        let failed = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Failed { .. })).count();
+        to_json(&PutResult { failed_record_count: failed, records: receipts })
+    }
+
+    pub(in crate::kinesis) fn put_record(&self, request: PutRecord<'_>) -> Result<Vec<u8>, ApiError> {
+        if let Some(Text(number)) = &request.sequence_number_for_ordering
+            && Sequence::parse(number).is_none()
+        {
+            return Err(invalid_argument(format!(
+                "SequenceNumberForOrdering {number} is no sequence number of this stream."
+            )));
+        }
+        let entry = Entry {
+            data: request.data,
+            partition_key: request.partition_key,
+            explicit_hash_key: request.explicit_hash_key,
+        };
+        match self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry])?.pop() {
+            Some(Receipt::Failed { error_code, error_message }) => Err(ApiError::server(error_code, error_message)),
+            stored => to_json(&stored),
+        }
+    }
+
+    fn put(
+        &self,
+        name: Option<&Text<'_>>,
+        arn: Option<&Text<'_>>,
+        records: &[Entry<'_>],
+    ) -> Result<Vec<Receipt>, ApiError> {
+        let stream = self.stream(name.map(|Text(name)| name.as_ref()), arn.map(|Text(arn)| arn.as_ref()))?;
+        let now = self.now();
+        stream.check_usable(now)?;
+        // No shard opens or closes between the choice of a shard and the write to it.
+        stream.with_topology(|topology| {
+            let mut intake = Intake::new(&stream, topology);
+            records.iter().try_for_each(|record| intake.take(record, topology))?;
+            Ok(intake.store(&self.inner.store, topology, now))
+        })
+    }
+}
+
+impl Intake {
+    fn new(stream: &Stream, topology: &Topology) -> Self {
+        let lots = topology.open().iter().map(|_| Lot::default()).collect();
+        Self { lots, places: Vec::new(), bytes: 0, most_record_bytes: stream.record_kib() as usize * 1024 }
+    }
+
+    /// Checks, decodes and routes one record.
+    fn take(&mut self, record: &Entry<'_>, topology: &Topology) -> Result<(), ApiError> {
+        let Text(data) = required("data", record.data.as_ref())?;
+        let Text(key) = required("partitionKey", record.partition_key.as_ref())?;
+        length("partitionKey", key, 1..=256)?;
+        let hash_key = match &record.explicit_hash_key {
+            Some(Text(explicit)) => hash::parse(explicit).ok_or_else(|| {
+                invalid_argument(format!(
+                    "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {explicit}"
+                ))
+            })?,
+            None => hash::of_partition_key(key),
+        };
+        let place = topology.route(hash_key);
+        let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
+        let size = lot.push(key, data)?;
+        let bytes = usize::from(size.key) + size.data as usize;
+        self.bytes += bytes;
+        self.places.push(place);
+        if bytes > self.most_record_bytes {
+            return Err(invalid_argument(format!(
+                "Record size {bytes} exceeds the stream's limit of {} bytes for data and partition key.",
+                self.most_record_bytes
+            )));
+        }
+        if self.bytes > MOST_BYTES {
+            return Err(invalid_argument(format!(
+                "Records size exceeds the limit of {MOST_BYTES} bytes for one request."
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes all lots. A lot whose write fails fails its records and no others.
+    fn store(self, store: &Store, topology: &Topology, now_millis: u64) -> Vec<Receipt> {
+        let write = |(lot, shard): (&Lot, _)| {
+            if lot.sizes.is_empty() { None } else { Some(lot.store(store, shard, now_millis)) }
+        };
+        let outcomes = self.lots.iter().zip(topology.open().iter().map(AsRef::as_ref)).map(write);
+        let mut outcomes: Vec<_> = outcomes.collect();
+        let receipt = |place: &usize| {
+            let shard = topology.open().get(*place)?;
+            Some(next_receipt(shard, outcomes.get_mut(*place)?.as_mut()?))
+        };
+        self.places.iter().filter_map(receipt).collect()
+    }
+}
+
+impl Lot {
+    fn push(&mut self, key: &str, data: &str) -> Result<Size, ApiError> {
+        self.bytes.extend_from_slice(key.as_bytes());
+        let start = self.bytes.len();
+        STANDARD.decode_vec(data, &mut self.bytes).map_err(|error| {
+            ApiError::client("SerializationException", format!("Data of a record is no base64: {error}"))
+        })?;
+        let size =
+            Size::of(key.len(), self.bytes.len() - start).ok_or_else(|| invalid_argument("A record is too large."))?;
+        self.sizes.push(size);
+        Ok(size)
+    }
+
+    fn store(&self, store: &Store, shard: &Shard, now_millis: u64) -> io::Result<Appended> {
+        let extent = store.append(shard.lane(), &self.bytes)?;
+        Ok(shard.append(now_millis, &extent, &self.sizes))
+    }
+}
+
+/// The receipt of a lot's next record.
+fn next_receipt(shard: &Shard, outcome: &mut io::Result<Appended>) -> Receipt {
+    match outcome {
+        Ok(appended) => {
+            let sequence = shard.origin().record(appended.first, appended.arrival_millis);
+            appended.first += 1;
+            Receipt::Stored { sequence_number: sequence.to_string(), shard_id: shard.id() }
+        }
+        Err(error) => Receipt::Failed {
+            error_code: "InternalFailure",
+            error_message: format!("writing to {}: {error}", wire::shard_id(shard.number())),
+        },
+    }
+}

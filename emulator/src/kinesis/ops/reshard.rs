@@ -1,0 +1,134 @@
+//! SplitShard, MergeShards and UpdateShardCount.
+
+use super::super::shard::Shard;
+use super::super::stream::Stream;
+use super::super::validate::{invalid_argument, one_of, required, within};
+use super::super::{Kinesis, hash, wire};
+use super::check_shard_limit;
+use super::shards::number;
+use crate::api::{ACCOUNT, ApiError};
+use serde::{Deserialize, Serialize};
+
+/// Shards to which UpdateShardCount may scale a stream.
+const MOST_SHARDS: u32 = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct SplitShard {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    shard_to_split: Option<String>,
+    new_starting_hash_key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct MergeShards {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    shard_to_merge: Option<String>,
+    adjacent_shard_to_merge: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct UpdateShardCount {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    target_shard_count: Option<i64>,
+    scaling_type: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct ShardCounts {
+    stream_name: String,
+    #[serde(rename = "StreamARN")]
+    stream_arn: String,
+    current_shard_count: u32,
+    target_shard_count: u32,
+}
+
+impl Kinesis {
+    pub(in crate::kinesis) fn split_shard(&self, request: &SplitShard) -> Result<(), ApiError> {
+        let shard = required("shardToSplit", request.shard_to_split.as_deref())?;
+        let at = required("newStartingHashKey", request.new_starting_hash_key.as_deref())?;
+        let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
+        let (shard, now) = (number(shard, &stream)?, self.now());
+        stream.check_active(now)?;
+        let at = hash::parse(at).ok_or_else(|| {
+            invalid_argument(format!(
+                "NewStartingHashKey {at} is no hash key: give a decimal number from 0 to 2^128-1."
+            ))
+        })?;
+        check_split(&stream, &*stream.shard(&wire::shard_id(shard), now)?, at)?;
+        check_shard_limit(self.open_shards(), 1)?;
+        stream.reshard(|topology| topology.split(shard, at, now))
+    }
+
+    pub(in crate::kinesis) fn merge_shards(&self, request: &MergeShards) -> Result<(), ApiError> {
+        let shard = required("shardToMerge", request.shard_to_merge.as_deref())?;
+        let adjacent = required("adjacentShardToMerge", request.adjacent_shard_to_merge.as_deref())?;
+        let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
+        let (shard, adjacent, now) = (number(shard, &stream)?, number(adjacent, &stream)?, self.now());
+        stream.check_active(now)?;
+        stream.reshard(|topology| topology.merge(shard, adjacent, now))
+    }
+
+    pub(in crate::kinesis) fn update_shard_count(&self, request: &UpdateShardCount) -> Result<ShardCounts, ApiError> {
+        let target =
+            within("targetShardCount", required("targetShardCount", request.target_shard_count)?, 1..=MOST_SHARDS)?;
+        one_of("scalingType", required("scalingType", request.scaling_type.as_deref())?, &["UNIFORM_SCALING"])?;
+        let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
+        let now = self.now();
+        stream.check_active(now)?;
+        if stream.on_demand {
+            let message = format!("Stream {} is on demand: its shards cannot be counted by hand.", stream.name);
+            return Err(ApiError::client("ValidationException", message));
+        }
+        let current = stream.open_shards();
+        check_factor(current, target)?;
+        check_shard_limit(self.open_shards(), target.saturating_sub(current))?;
+        stream.reshard(|topology| topology.scale(target, now))?;
+        Ok(ShardCounts {
+            stream_name: stream.name.clone(),
+            stream_arn: stream.arn(),
+            current_shard_count: current,
+            target_shard_count: target,
+        })
+    }
+}
+
+/// Kinesis asks for a little more room than both children need.
+fn check_split(stream: &Stream, shard: &Shard, at: u128) -> Result<(), ApiError> {
+    let range = shard.range();
+    if at > range.start.saturating_add(1) && at < range.end {
+        return Ok(());
+    }
+    Err(invalid_argument(format!(
+        "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {} under account {ACCOUNT} is not both greater than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+        shard.id(),
+        stream.name,
+        range.start,
+        range.end
+    )))
+}
+
+/// At most double, at least half.
+fn check_factor(current: u32, target: u32) -> Result<(), ApiError> {
+    let counts = format!("Current open shard count: {current}, target shard count: {target}.");
+    if target > current.saturating_mul(2) {
+        return Err(invalid_argument(format!(
+            "UpdateShardCount cannot scale up over double your current open shard count. {counts}"
+        )));
+    }
+    if target < current.div_ceil(2) {
+        return Err(invalid_argument(format!(
+            "UpdateShardCount cannot scale down below half your current open shard count. {counts}"
+        )));
+    }
+    Ok(())
+}

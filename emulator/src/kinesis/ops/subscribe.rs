@@ -1,0 +1,71 @@
+//! SubscribeToShard: the checks before a subscription opens.
+
+use super::super::position::{Asked, Position, invalid_sequence};
+use super::super::subscription::Subscription;
+use super::super::sync::lock;
+use super::super::validate::{self, in_use, required};
+use super::super::{Kinesis, frame};
+use crate::api::{ApiError, Body};
+use http::{HeaderValue, Response, header};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::kinesis) struct SubscribeToShard {
+    #[serde(rename = "ConsumerARN")]
+    consumer_arn: Option<String>,
+    shard_id: Option<String>,
+    starting_position: Option<StartingPosition>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StartingPosition {
+    r#type: Option<String>,
+    sequence_number: Option<String>,
+    timestamp: Option<f64>,
+}
+
+impl Kinesis {
+    /// Opens a subscription. It counts as open once this succeeds, read or not.
+    pub(in crate::kinesis) fn subscribe_to_shard(&self, request: SubscribeToShard) -> Result<Response<Body>, ApiError> {
+        let arn = required("consumerARN", request.consumer_arn)?;
+        let shard = required("shardId", request.shard_id)?;
+        validate::name("shardId", &shard)?;
+        let start = required("startingPosition", request.starting_position)?;
+        let kind = required("startingPosition.type", start.r#type)?;
+        let (stream, now) = (self.stream(None, Some(&arn))?, self.now());
+        let consumer = lock(&stream.registry).find(Some(&arn), None)?.clone();
+        if consumer.status(now) != "ACTIVE" {
+            return Err(in_use(format!("Consumer {arn} is not ACTIVE, instead in state {}.", consumer.status(now))));
+        }
+        let shard = stream.shard(&shard, now)?;
+        let asked = Asked {
+            field: "startingPosition.type",
+            kind: &kind,
+            sequence: start.sequence_number.as_deref(),
+            timestamp: start.timestamp,
+        };
+        let position = Position::parse(asked, shard.number(), &stream.name, now)?;
+        let cursor = shard.locate(&position, &stream.name, stream.horizon(now))?;
+        if cursor < shard.first() {
+            let given = start.sequence_number.unwrap_or_default();
+            return Err(invalid_sequence(
+                &given,
+                shard.number(),
+                &stream.name,
+                "is invalid because records behind it are trimmed.",
+            ));
+        }
+        // Found once more under the lock: the consumer may have gone meanwhile, and a subscription without one would never hear of it.
+        let ending = {
+            let mut registry = lock(&stream.registry);
+            registry.find(Some(&arn), None)?;
+            registry.subscribe(&consumer.name, shard.number(), now)?
+        };
+        let subscription = Subscription::new(self.inner.clock, stream, shard, consumer.name, cursor, ending);
+        let mut response = Response::new(subscription.into_body());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
+        Ok(response)
+    }
+}

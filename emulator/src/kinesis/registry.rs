@@ -1,0 +1,264 @@
+//! A stream's enhanced fan-out consumers and their open subscriptions.
+
+use super::arn;
+use super::validate::{in_use, invalid_argument, not_found};
+use crate::api::{ACCOUNT, ApiError};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Consumers that a stream may have.
+///
+/// Source: <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>.
+const MOST_CONSUMERS: usize = 20;
+
+/// How long after a successful SubscribeToShard the same consumer and shard are refused.
+///
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>.
+const EXCLUSIVE_MILLIS: u64 = 5_000;
+
+/// A registered consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Consumer {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its ARN, which a later consumer of that name does not have.
+    pub(crate) arn: String,
+    /// When it was registered, in seconds since 1970.
+    pub(crate) registered_secs: u64,
+    active_millis: u64,
+}
+
+/// Why a subscription ends before its shard does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its five minutes are over.
+    Expired,
+    /// The same consumer opened the shard again.
+    TakenOver,
+    /// The consumer was deregistered.
+    Deregistered,
+    /// The stream was deleted.
+    StreamDeleted,
+}
+
+/// Tells a subscription why it is to end.
+pub(crate) type EndingSignal = watch::Receiver<Option<Ending>>;
+
+/// The consumers of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    consumers: BTreeMap<String, Consumer>,
+    slots: HashMap<(String, u32), Slot>,
+    last_registered_secs: u64,
+}
+
+/// The last successful SubscribeToShard of a consumer and a shard.
+#[derive(Debug)]
+struct Slot {
+    opened_millis: u64,
+    ending: watch::Sender<Option<Ending>>,
+}
+
+impl Consumer {
+    /// `CREATING` or `ACTIVE`.
+    pub(crate) fn status(&self, now_millis: u64) -> &'static str {
+        if now_millis < self.active_millis { "CREATING" } else { "ACTIVE" }
+    }
+}
+
+impl Registry {
+    /// The consumers in order of their names.
+    pub(crate) fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
+        self.consumers.values()
+    }
+
+    /// Registers a consumer of `stream`, which becomes active after `delay`.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` if the name is taken, `LimitExceededException` if there are 20 already.
+    pub(crate) fn register(
+        &mut self,
+        stream: &str,
+        name: &str,
+        now_millis: u64,
+        delay: Duration,
+    ) -> Result<Consumer, ApiError> {
+        if self.consumers.contains_key(name) {
+            return Err(in_use(format!("Consumer {name} of stream {stream} under account {ACCOUNT} already exists.")));
+        }
+        if self.consumers.len() >= MOST_CONSUMERS {
+            let message = format!(
+                "Stream {stream} under account {ACCOUNT} has {MOST_CONSUMERS} consumers, the most it may have."
+            );
+            return Err(ApiError::client("LimitExceededException", message));
+        }
+        // Never the same second twice, so that no two ARNs of a name are equal.
+        let registered_secs = (now_millis / 1_000).max(self.last_registered_secs + 1);
+        self.last_registered_secs = registered_secs;
+        let consumer = Consumer {
+            name: name.to_owned(),
+            arn: arn::consumer(stream, name, registered_secs),
+            registered_secs,
+            active_millis: now_millis.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+        };
+        self.consumers.insert(name.to_owned(), consumer.clone());
+        Ok(consumer)
+    }
+
+    /// Finds a consumer by ARN, or by name if no ARN is given.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`; `InvalidArgumentException` if neither is given.
+    pub(crate) fn find(&self, arn: Option<&str>, name: Option<&str>) -> Result<&Consumer, ApiError> {
+        let found = match (arn, name) {
+            (Some(arn), _) => self.consumers.values().find(|consumer| consumer.arn == arn),
+            (None, Some(name)) => self.consumers.get(name),
+            (None, None) => return Err(invalid_argument("Give ConsumerARN, or StreamARN and ConsumerName.")),
+        };
+        found.ok_or_else(|| {
+            not_found(format!("Consumer {} under account {ACCOUNT} not found.", arn.or(name).unwrap_or_default()))
+        })
+    }
+
+    /// Removes a consumer and ends its subscriptions.
+    pub(crate) fn deregister(&mut self, name: &str) {
+        self.consumers.remove(name);
+        self.slots.retain(|(consumer, _), slot| {
+            let stays = consumer != name;
+            if !stays {
+                slot.end(Ending::Deregistered);
+            }
+            stays
+        });
+    }
+
+    /// Removes all consumers and ends their subscriptions, because the stream goes.
+    pub(crate) fn close(&mut self) {
+        self.consumers.clear();
+        for (_, slot) in self.slots.drain() {
+            slot.end(Ending::StreamDeleted);
+        }
+    }
+
+    /// Opens a subscription of the consumer `name` to `shard` and ends the one before.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` if the last success is less than 5 seconds ago.
+    pub(crate) fn subscribe(&mut self, name: &str, shard: u32, now_millis: u64) -> Result<EndingSignal, ApiError> {
+        let key = (name.to_owned(), shard);
+        if let Some(slot) = self.slots.get(&key) {
+            if now_millis < slot.opened_millis.saturating_add(EXCLUSIVE_MILLIS) {
+                return Err(taken(name, shard));
+            }
+            slot.end(Ending::TakenOver);
+        }
+        let (ending, signal) = watch::channel(None);
+        self.slots.insert(key, Slot { opened_millis: now_millis, ending });
+        Ok(signal)
+    }
+
+    /// Ends all subscriptions as if their five minutes were over.
+    pub(crate) fn expire(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.opened_millis = 0;
+            slot.end(Ending::Expired);
+        }
+    }
+}
+
+impl Slot {
+    /// The first reason counts.
+    fn end(&self, ending: Ending) {
+        self.ending.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert(ending);
+            first
+        });
+    }
+}
+
+/// The refusal, and the last word to the one that is taken over.
+pub(crate) fn taken(consumer: &str, shard: u32) -> ApiError {
+    let shard = super::wire::shard_id(shard);
+    in_use(format!("Another active subscription exists for this consumer: {ACCOUNT}:{shard}:{consumer}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(names: &[&str]) -> Registry {
+        let mut registry = Registry::default();
+        for name in names {
+            registry.register("orders", name, 10_000, Duration::ZERO).unwrap();
+        }
+        registry
+    }
+
+    #[test]
+    fn a_consumer_registered_anew_has_another_arn() {
+        let mut registry = registry(&["app"]);
+        let first = registry.find(None, Some("app")).unwrap().clone();
+        assert_eq!(
+            registry.register("orders", "app", 10_000, Duration::ZERO).unwrap_err().code,
+            "ResourceInUseException"
+        );
+        registry.deregister("app");
+        let second = registry.register("orders", "app", 10_000, Duration::ZERO).unwrap();
+        assert_ne!(first.arn, second.arn);
+        assert_eq!(registry.find(Some(&first.arn), None).unwrap_err().code, "ResourceNotFoundException");
+        assert_eq!(registry.find(Some(&second.arn), None), Ok(&second));
+        assert_eq!(registry.find(None, None).unwrap_err().code, "InvalidArgumentException");
+    }
+
+    #[test]
+    fn the_twenty_first_consumer_is_refused() {
+        let names: Vec<_> = (0..20).map(|number| format!("app-{number}")).collect();
+        let mut registry = registry(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(
+            registry.register("orders", "one-more", 0, Duration::ZERO).unwrap_err().code,
+            "LimitExceededException"
+        );
+    }
+
+    #[test]
+    fn a_consumer_is_active_after_its_delay() {
+        let consumer = Registry::default().register("orders", "app", 10_000, Duration::from_secs(1)).unwrap();
+        assert_eq!([10_999, 11_000].map(|now| consumer.status(now)), ["CREATING", "ACTIVE"]);
+    }
+
+    #[test]
+    fn a_shard_belongs_to_its_subscription_for_five_seconds() {
+        let mut registry = registry(&["app", "other"]);
+        let first = registry.subscribe("app", 0, 10_000).unwrap();
+        assert_eq!(registry.subscribe("app", 0, 14_999).unwrap_err().code, "ResourceInUseException");
+        for (name, shard) in [("app", 1), ("other", 0)] {
+            assert!(registry.subscribe(name, shard, 10_000).is_ok(), "{name} {shard}");
+        }
+        let second = registry.subscribe("app", 0, 15_000).unwrap();
+        assert_eq!((*first.borrow(), *second.borrow()), (Some(Ending::TakenOver), None));
+        assert!(registry.subscribe("app", 0, 19_999).is_err());
+    }
+
+    #[test]
+    fn an_expired_subscription_may_be_opened_again_at_once() {
+        let mut registry = registry(&["app"]);
+        let first = registry.subscribe("app", 0, 10_000).unwrap();
+        registry.expire();
+        assert!(registry.subscribe("app", 0, 10_000).is_ok());
+        assert_eq!(*first.borrow(), Some(Ending::Expired));
+    }
+
+    #[test]
+    fn the_end_of_a_consumer_or_a_stream_ends_its_subscriptions() {
+        let mut registry = registry(&["app", "other"]);
+        let app = registry.subscribe("app", 0, 10_000).unwrap();
+        let other = registry.subscribe("other", 0, 10_000).unwrap();
+        registry.deregister("app");
+        assert_eq!((*app.borrow(), *other.borrow()), (Some(Ending::Deregistered), None));
+        registry.close();
+        assert_eq!(*other.borrow(), Some(Ending::StreamDeleted));
+        assert_eq!(registry.consumers().len(), 0);
+    }
+}

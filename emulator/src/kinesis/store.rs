@@ -1,0 +1,132 @@
+//! Where record payloads lie: append-only files without a name, so that payloads need not fit in memory and nothing is left behind.
+//!
+//! Shards share a fixed number of lanes, so that thousands of shards do not need thousands of open files. Up to that number each shard has a lane of its own.
+
+use super::sync::lock;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// Lanes, and so the most files open for appending.
+const LANES: usize = 64;
+
+/// Bytes after which a lane goes on in a new file. The old one is freed when the last record in it is trimmed.
+const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A file of payloads. Its space is freed when the last reference goes.
+#[derive(Debug)]
+pub(crate) struct Segment(File);
+
+/// A place in a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Extent {
+    /// The file.
+    pub(crate) segment: Arc<Segment>,
+    /// The first byte.
+    pub(crate) offset: u32,
+}
+
+/// All payloads of all streams.
+#[derive(Debug)]
+pub(crate) struct Store {
+    dir: PathBuf,
+    lanes: Vec<Mutex<Lane>>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    segment: Option<Arc<Segment>>,
+    tail: u64,
+}
+
+impl Segment {
+    fn create(dir: &std::path::Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let path = dir.join(format!(".kinesis-{}.log", uuid::Uuid::new_v4()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(Self(file))
+    }
+
+    /// Fills `bytes` from the segment.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn read(&self, bytes: &mut [u8], offset: u32) -> io::Result<()> {
+        self.0.read_exact_at(bytes, u64::from(offset))
+    }
+}
+
+impl Store {
+    /// A store whose files lie in `dir`, or in the system's folder for temporary files. The first append creates them.
+    pub(crate) fn new(dir: Option<PathBuf>) -> Self {
+        let dir = dir.unwrap_or_else(std::env::temp_dir);
+        Self { dir, lanes: (0..LANES).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Writes `bytes`, at most a request of some MiB, in one piece. Any `lane` number will do; equal numbers lie in the same files.
+    ///
+    /// # Errors
+    /// The file system's, such as a full disk. Nothing of `bytes` can then be read.
+    pub(crate) fn append(&self, lane: usize, bytes: &[u8]) -> io::Result<Extent> {
+        let extent = self.reserve(lane, bytes.len() as u64)?;
+        extent.segment.0.write_all_at(bytes, u64::from(extent.offset))?;
+        Ok(extent)
+    }
+
+    /// The lock is held for the reservation only: appends to one lane write side by side.
+    fn reserve(&self, lane: usize, length: u64) -> io::Result<Extent> {
+        let lane = self.lanes.get(lane % LANES).ok_or(io::ErrorKind::NotFound)?;
+        let mut lane = lock(lane);
+        let segment = match &lane.segment {
+            Some(segment) if lane.tail + length <= SEGMENT_BYTES => Arc::clone(segment),
+            _ => {
+                let segment = Arc::new(Segment::create(&self.dir)?);
+                lane.tail = 0;
+                lane.segment = Some(Arc::clone(&segment));
+                segment
+            }
+        };
+        let offset = u32::try_from(lane.tail).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        lane.tail += length;
+        Ok(Extent { segment, offset })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appends_read_back_and_leave_no_file_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(Some(dir.path().join("made")));
+        let written = [(0, b"one".as_slice()), (1, b"two"), (0, b""), (64, b"three")];
+        let extents = written.map(|(lane, bytes)| (store.append(lane, bytes).unwrap(), bytes));
+        for (extent, bytes) in &extents {
+            let mut read = vec![0; bytes.len()];
+            extent.segment.read(&mut read, extent.offset).unwrap();
+            assert_eq!(read, *bytes);
+        }
+        assert!(Arc::ptr_eq(&extents[0].0.segment, &extents[3].0.segment), "lane 64 is lane 0");
+        assert_eq!(std::fs::read_dir(dir.path().join("made")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_segment_is_followed_by_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(Some(dir.path().to_owned()));
+        let first = store.reserve(3, SEGMENT_BYTES - 1).unwrap();
+        let second = store.append(3, b"ab").unwrap();
+        assert!(!Arc::ptr_eq(&first.segment, &second.segment));
+        assert_eq!(second.offset, 0);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(Store::new(Some(file.path().join("below-a-file"))).append(0, b"a").is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! One stream: its settings, shards and consumers.
+
+use super::registry::Registry;
+use super::shard::Shard;
+use super::sync::{lock, read, write};
+use super::topology::{Refusal, Topology};
+use super::validate::{in_use, invalid_argument, no_shard, no_stream};
+use super::{arn, wire};
+use crate::api::{ACCOUNT, ApiError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Hours that a new stream keeps its records.
+pub(crate) const DEFAULT_RETENTION_HOURS: u32 = 24;
+
+/// KiB that a record may have unless the stream allows more.
+pub(crate) const DEFAULT_RECORD_KIB: u32 = 1_024;
+
+const HOUR_MILLIS: u64 = 3_600_000;
+
+/// A stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// Its name.
+    pub(crate) name: String,
+    /// When it was created, in milliseconds since 1970.
+    pub(crate) created_millis: u64,
+    /// Whether it is on demand.
+    pub(crate) on_demand: bool,
+    active_millis: u64,
+    retention_hours: AtomicU32,
+    record_kib: AtomicU32,
+    topology: RwLock<Topology>,
+    /// Its consumers.
+    pub(crate) registry: Mutex<Registry>,
+    /// Its tags.
+    pub(crate) tags: Mutex<BTreeMap<String, String>>,
+}
+
+/// What a stream begins with.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it is on demand.
+    pub(crate) on_demand: bool,
+    /// KiB that a record may have.
+    pub(crate) record_kib: u32,
+    /// Its tags.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// When it is created, in milliseconds since 1970.
+    pub(crate) created_millis: u64,
+    /// When it becomes active, in milliseconds since 1970.
+    pub(crate) active_millis: u64,
+}
+
+impl Stream {
+    /// A new stream with these shards.
+    pub(crate) fn new(plan: Plan, topology: Topology) -> Self {
+        Self {
+            name: plan.name,
+            created_millis: plan.created_millis,
+            on_demand: plan.on_demand,
+            active_millis: plan.active_millis,
+            retention_hours: AtomicU32::new(DEFAULT_RETENTION_HOURS),
+            record_kib: AtomicU32::new(plan.record_kib),
+            topology: RwLock::new(topology),
+            registry: Mutex::default(),
+            tags: Mutex::new(plan.tags),
+        }
+    }
+
+    /// Its ARN.
+    pub(crate) fn arn(&self) -> String {
+        arn::stream(&self.name)
+    }
+
+    /// `CREATING` or `ACTIVE`. A stream that is deleted is gone at once.
+    pub(crate) fn status(&self, now_millis: u64) -> &'static str {
+        if now_millis < self.active_millis { "CREATING" } else { "ACTIVE" }
+    }
+
+    /// Lets records and readers in.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException` while the stream is being created, as Kinesis has it.
+    pub(crate) fn check_usable(&self, now_millis: u64) -> Result<(), ApiError> {
+        if self.status(now_millis) == "ACTIVE" { Ok(()) } else { Err(no_stream(&self.name)) }
+    }
+
+    /// Lets changes in.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` while the stream is being created.
+    pub(crate) fn check_active(&self, now_millis: u64) -> Result<(), ApiError> {
+        let status = self.status(now_millis);
+        if status == "ACTIVE" {
+            return Ok(());
+        }
+        Err(in_use(format!("Stream {} under account {ACCOUNT} not ACTIVE, instead in state {status}", self.name)))
+    }
+
+    /// Hours that records are kept.
+    pub(crate) fn retention_hours(&self) -> u32 {
+        self.retention_hours.load(Ordering::Relaxed)
+    }
+
+    /// Changes how long records are kept. A shorter time trims at the next access.
+    pub(crate) fn set_retention_hours(&self, hours: u32) {
+        self.retention_hours.store(hours, Ordering::Relaxed);
+    }
+
+    /// KiB that a record may have, its partition key included.
+    pub(crate) fn record_kib(&self) -> u32 {
+        self.record_kib.load(Ordering::Relaxed)
+    }
+
+    /// Changes how large records may be.
+    pub(crate) fn set_record_kib(&self, kib: u32) {
+        self.record_kib.store(kib, Ordering::Relaxed);
+    }
+
+    /// The arrival of the oldest record that may be left, in milliseconds since 1970.
+    pub(crate) fn horizon(&self, now_millis: u64) -> u64 {
+        let retained = now_millis.saturating_sub(u64::from(self.retention_hours()) * HOUR_MILLIS);
+        retained.max(self.created_millis)
+    }
+
+    /// Looks at the shards. While `look` runs no shard opens or closes.
+    pub(crate) fn with_topology<T>(&self, look: impl FnOnce(&Topology) -> T) -> T {
+        look(&read(&self.topology))
+    }
+
+    /// Changes the shards.
+    ///
+    /// # Errors
+    /// What a [`Refusal`] means in AWS's words.
+    pub(crate) fn reshard(&self, change: impl FnOnce(&mut Topology) -> Result<(), Refusal>) -> Result<(), ApiError> {
+        change(&mut write(&self.topology)).map_err(|refusal| self.explain(refusal))
+    }
+
+    /// All shards that are not expired, in order of their numbers.
+    pub(crate) fn shards(&self, now_millis: u64) -> Vec<Arc<Shard>> {
+        let horizon = self.horizon(now_millis);
+        if self.with_topology(|topology| topology.has_expired(horizon)) {
+            write(&self.topology).drop_expired(horizon);
+        }
+        self.with_topology(|topology| topology.all().cloned().collect())
+    }
+
+    /// Finds a shard that is not expired.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`.
+    pub(crate) fn shard(&self, id: &str, now_millis: u64) -> Result<Arc<Shard>, ApiError> {
+        let horizon = self.horizon(now_millis);
+        let found =
+            wire::parse_shard_id(id).and_then(|number| self.with_topology(|topology| topology.get(number).cloned()));
+        found
+            .filter(|shard| shard.lifetime().closed.is_none_or(|closed| closed >= horizon))
+            .ok_or_else(|| no_shard(id, &self.name))
+    }
+
+    /// How many shards take records.
+    pub(crate) fn open_shards(&self) -> u32 {
+        self.with_topology(|topology| u32::try_from(topology.open().len()).unwrap_or(u32::MAX))
+    }
+
+    /// Ends all subscriptions because the stream goes.
+    pub(crate) fn close(&self) {
+        lock(&self.registry).close();
+    }
+
+    fn explain(&self, refusal: Refusal) -> ApiError {
+        let stream = format!("stream {} under account {ACCOUNT}", self.name);
+        match refusal {
+            Refusal::Unknown(shard) => no_shard(&wire::shard_id(shard), &self.name),
+            Refusal::Closed(shard) => invalid_argument(format!(
+                "Shard {} in {stream} has already been merged or split, and thus is not eligible for merging or splitting.",
+                wire::shard_id(shard)
+            )),
+            Refusal::Outside(range) => invalid_argument(format!(
+                "NewStartingHashKey in {stream} is not within the shard's hash keys, {} to {}, so that both children have some.",
+                range.start, range.end
+            )),
+            Refusal::Apart => invalid_argument(format!(
+                "The shards in {stream} are not an adjacent pair of shards eligible for merging."
+            )),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One open SubscribeToShard: a stream of messages that is worked out only as fast as the client reads it.
+
+use super::frame;
+use super::log::Limits;
+use super::registry::{Ending, EndingSignal, taken};
+use super::render;
+use super::sequence::Sequence;
+use super::shard::{Read, Shard};
+use super::stream::Stream;
+use super::validate::not_found;
+use crate::api::{ACCOUNT, ApiError, Body, BoxError};
+use crate::clock::Clock;
+use bytes::Bytes;
+use futures_util::stream::{StreamExt as _, unfold};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long a subscription lasts.
+///
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a subscription stays silent: about five seconds, by dumps of the real service.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// What one event holds at most: 1 MiB of keys and data, or one larger record; 1,000 records. AWS documents no bound; these are ours.
+const EVENT: Limits = Limits { records: 1_000, bytes: 1024 * 1024 };
+
+/// An open subscription. It holds no task and at most the event that it is writing: dropping it frees everything.
+pub(crate) struct Subscription {
+    clock: Clock,
+    stream: Arc<Stream>,
+    shard: Arc<Shard>,
+    consumer: String,
+    /// The index of the first record that was not sent.
+    cursor: u64,
+    changed: watch::Receiver<()>,
+    ending: EndingSignal,
+    expires: Instant,
+    heartbeat: Instant,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The first message is still to be sent.
+    Opening,
+    Open,
+    /// The last message is sent.
+    Over,
+}
+
+impl Subscription {
+    /// A subscription that starts now, with the record `cursor`.
+    pub(crate) fn new(
+        clock: Clock,
+        stream: Arc<Stream>,
+        shard: Arc<Shard>,
+        consumer: String,
+        cursor: u64,
+        ending: EndingSignal,
+    ) -> Self {
+        let (expires, heartbeat) = (clock.instant_after(LIFETIME), clock.instant_after(HEARTBEAT));
+        let changed = shard.watch();
+        Self { clock, stream, shard, consumer, cursor, changed, ending, expires, heartbeat, phase: Phase::Opening }
+    }
+
+    /// The response body.
+    pub(crate) fn into_body(self) -> Body {
+        let messages = unfold(self, |mut subscription| async move {
+            let message = subscription.next().await?;
+            Some((message.map(Frame::data), subscription))
+        });
+        StreamBody::new(messages.fuse()).boxed_unsync()
+    }
+
+    /// The next message, or `None` when the response is complete.
+    async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
+        match self.phase {
+            Phase::Over => return None,
+            Phase::Opening => {
+                self.phase = Phase::Open;
+                return Some(frame::initial_response());
+            }
+            Phase::Open => {}
+        }
+        loop {
+            let ending = *self.ending.borrow_and_update();
+            if let Some(ending) = ending {
+                return self.end(ending);
+            }
+            if Instant::now() >= self.expires {
+                return self.end(Ending::Expired);
+            }
+            // Marked as seen before the look, so that a record that arrives behind the look wakes the wait.
+            self.changed.mark_unchanged();
+            if let Some(message) = self.look() {
+                self.heartbeat = self.clock.instant_after(HEARTBEAT);
+                return Some(message);
+            }
+            if !self.wait().await {
+                self.phase = Phase::Over;
+                return None;
+            }
+        }
+    }
+
+    /// The message that is due now, if one is.
+    fn look(&mut self) -> Option<Result<Bytes, BoxError>> {
+        let now = self.clock.now_millis();
+        match self.shard.read(self.cursor, EVENT, self.stream.horizon(now)) {
+            Ok(Read::Batch(batch)) => {
+                self.cursor = batch.next();
+                let continuation = self.shard.origin().record(batch.next() - 1, batch.last_arrival_millis());
+                let json = render::event(Some((self.shard.origin(), &batch)), &continuation, batch.millis_behind(now));
+                Some(frame::event(json))
+            }
+            Ok(Read::Idle) if Instant::now() >= self.heartbeat => {
+                Some(frame::event(render::event(None, &self.progress(now), 0)))
+            }
+            Ok(Read::Idle) => None,
+            Ok(Read::End(closure)) => {
+                self.phase = Phase::Over;
+                Some(frame::event(render::end(&closure.children)))
+            }
+            Err(error) => {
+                self.phase = Phase::Over;
+                Some(frame::exception(&ApiError::server(
+                    "InternalFailureException",
+                    format!("reading {}: {error}", self.shard.id()),
+                )))
+            }
+        }
+    }
+
+    /// A sequence number behind everything that was sent, and before everything that was not.
+    fn progress(&self, now_millis: u64) -> Sequence {
+        self.shard.origin().behind(self.cursor.saturating_sub(1), now_millis)
+    }
+
+    /// Returns when there may be something to send; false if nobody is left to say so, which ends the stream rather than spin.
+    async fn wait(&mut self) -> bool {
+        let until = self.heartbeat.min(self.expires);
+        tokio::select! {
+            changed = self.changed.changed() => changed.is_ok(),
+            changed = self.ending.changed() => changed.is_ok(),
+            () = tokio::time::sleep_until(until) => true,
+        }
+    }
+
+    /// The last message: an exception, or nothing if the time is over.
+    fn end(&mut self, ending: Ending) -> Option<Result<Bytes, BoxError>> {
+        self.phase = Phase::Over;
+        let error = match ending {
+            Ending::Expired => return None,
+            Ending::TakenOver => taken(&self.consumer, self.shard.number()),
+            Ending::Deregistered => not_found(format!("Consumer {} under account {ACCOUNT} not found.", self.consumer)),
+            Ending::StreamDeleted => super::validate::no_stream(&self.stream.name),
+        };
+        Some(frame::exception(&error))
+    }
+}

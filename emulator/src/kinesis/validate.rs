@@ -1,0 +1,153 @@
+//! Checks of request fields, refused as Kinesis refuses them.
+//!
+//! Bounds are those of the API reference: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>.
+
+use crate::api::{ACCOUNT, ApiError};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+/// A field outside its documented constraint.
+pub(crate) fn violation(field: &str, value: impl Display, constraint: &str) -> ApiError {
+    ApiError::client(
+        "ValidationException",
+        format!("1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"),
+    )
+}
+
+/// An argument that is well-formed but cannot be used here.
+pub(crate) fn invalid_argument(message: impl Into<String>) -> ApiError {
+    ApiError::client("InvalidArgumentException", message)
+}
+
+/// Something named in the request does not exist.
+pub(crate) fn not_found(message: impl Into<String>) -> ApiError {
+    ApiError::client("ResourceNotFoundException", message)
+}
+
+/// A stream that does not exist, or cannot be used yet.
+pub(crate) fn no_stream(name: &str) -> ApiError {
+    not_found(format!("Stream {name} under account {ACCOUNT} not found."))
+}
+
+/// A shard that does not exist, or whose retention is over.
+pub(crate) fn no_shard(id: &str, stream: &str) -> ApiError {
+    not_found(format!("Shard {id} in stream {stream} under account {ACCOUNT} does not exist"))
+}
+
+/// Something is in a state that forbids the request for now.
+pub(crate) fn in_use(message: impl Into<String>) -> ApiError {
+    ApiError::client("ResourceInUseException", message)
+}
+
+/// A field that must be there.
+pub(crate) fn required<T>(field: &str, value: Option<T>) -> Result<T, ApiError> {
+    value.ok_or_else(|| {
+        let message = format!(
+            "1 validation error detected: Value null at '{field}' failed to satisfy constraint: Member must not be null"
+        );
+        ApiError::client("ValidationException", message)
+    })
+}
+
+/// The name of a stream, a shard or a consumer: 1 to 128 of the characters `[a-zA-Z0-9_.-]`.
+pub(crate) fn name(field: &str, value: &str) -> Result<(), ApiError> {
+    length(field, value, 1..=128)?;
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+        return Ok(());
+    }
+    Err(violation(field, value, "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"))
+}
+
+/// A text's length in characters.
+pub(crate) fn length(field: &str, value: &str, bounds: RangeInclusive<usize>) -> Result<(), ApiError> {
+    // A character has at least one byte, so that short texts need no count.
+    let count = if bounds.contains(&value.len()) && value.is_ascii() { value.len() } else { value.chars().count() };
+    if count < *bounds.start() {
+        return Err(violation(
+            field,
+            value,
+            &format!("Member must have length greater than or equal to {}", bounds.start()),
+        ));
+    }
+    if count > *bounds.end() {
+        return Err(violation(
+            field,
+            value,
+            &format!("Member must have length less than or equal to {}", bounds.end()),
+        ));
+    }
+    Ok(())
+}
+
+/// A number within bounds.
+pub(crate) fn within(field: &str, value: i64, bounds: RangeInclusive<u32>) -> Result<u32, ApiError> {
+    if value < i64::from(*bounds.start()) {
+        return Err(violation(
+            field,
+            value,
+            &format!("Member must have value greater than or equal to {}", bounds.start()),
+        ));
+    }
+    match u32::try_from(value) {
+        Ok(value) if value <= *bounds.end() => Ok(value),
+        _ => Err(violation(field, value, &format!("Member must have value less than or equal to {}", bounds.end()))),
+    }
+}
+
+/// The size of a page: `asked`, at least 1 and held to `most`, or `most` if not given.
+pub(crate) fn page(field: &str, asked: Option<i64>, most: u32) -> Result<usize, ApiError> {
+    let asked = asked.map_or(Ok(most), |asked| within(field, asked, 1..=10_000))?;
+    Ok(asked.min(most) as usize)
+}
+
+/// One of the words that a field allows.
+pub(crate) fn one_of(field: &str, value: &str, words: &[&str]) -> Result<(), ApiError> {
+    if words.contains(&value) {
+        return Ok(());
+    }
+    Err(violation(field, value, &format!("Member must satisfy enum value set: [{}]", words.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_bounds_and_an_alphabet() {
+        for good in ["a", "A.b_c-9", &"x".repeat(128)] {
+            assert_eq!(name("streamName", good), Ok(()));
+        }
+        for bad in ["", "a b", "é", "a/b", &"x".repeat(129)] {
+            assert_eq!(name("streamName", bad).unwrap_err().code, "ValidationException", "{bad}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters() {
+        assert_eq!(length("partitionKey", &"é".repeat(256), 1..=256), Ok(()));
+        let refused = length("partitionKey", &"é".repeat(257), 1..=256).unwrap_err();
+        assert!(refused.message.ends_with("Member must have length less than or equal to 256"), "{refused}");
+        assert!(length("partitionKey", "", 1..=256).is_err());
+    }
+
+    #[test]
+    fn numbers_are_refused_on_either_side_of_their_bounds() {
+        assert_eq!(within("limit", 1, 1..=10), Ok(1));
+        assert_eq!(within("limit", 10, 1..=10), Ok(10));
+        for bad in [0, 11, -1, i64::MAX, i64::MIN] {
+            assert!(within("limit", bad, 1..=10).is_err(), "{bad}");
+        }
+        assert_eq!(page("limit", None, 100), Ok(100));
+        assert_eq!(page("limit", Some(500), 100), Ok(100));
+        assert!(page("limit", Some(0), 100).is_err());
+    }
+
+    #[test]
+    fn messages_name_field_value_and_constraint() {
+        let refused = one_of("streamMode", "FREE", &["PROVISIONED", "ON_DEMAND"]).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "1 validation error detected: Value 'FREE' at 'streamMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, ON_DEMAND]"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! The running emulator: what it owns, in which order it starts, and in which order it stops.
+
+mod connection;
+mod error;
+mod folder;
+mod listen;
+mod route;
+
+use crate::clock::Clock;
+use crate::dynamodb::DynamoDb;
+use crate::firehose::Firehose;
+use crate::kinesis::Kinesis;
+use crate::s3::S3;
+use crate::settings::Settings;
+use crate::{api, tls};
+use connection::{Protocol, Streams};
+pub use error::StartError;
+use folder::Folder;
+use listen::Listener;
+use route::Services;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A running emulator. Dropping it cuts every connection and loses what Firehose still buffers; [`Emulator::stop`] does neither.
+pub struct Emulator {
+    port: u16,
+    plain_port: u16,
+    ca_bundle: PathBuf,
+    kinesis: Kinesis,
+    firehose: Firehose,
+    streams: Streams,
+    stop: CancellationToken,
+    listeners: JoinSet<()>,
+    _cut_on_drop: DropGuard,
+    _folder: Folder,
+}
+
+impl Emulator {
+    /// Opens the data in `settings.dir`, writes `ca.pem` there, binds both ports and serves until [`Emulator::stop`].
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, or data that cannot be read.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let clock = Clock::new(settings.clock_speed);
+        let folder = Folder::open(&settings.dir)?;
+        // Ports first: a taken port is the likeliest mistake, and nothing is written before it is found.
+        let tls_port = Listener::bind(settings.port, "--port").await?;
+        let plain_port = Listener::bind(settings.plain_port, "--plain-port").await?;
+
+        let identity = tls::identity(clock.now()).map_err(|error| StartError::Tls(error.into()))?;
+        let ca_bundle = folder.write("ca.pem", identity.ca_pem.as_bytes())?;
+        let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
+        let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"))
+            .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
+        let kinesis = Kinesis::new(clock, Some(folder.path("")));
+        let firehose = Firehose::new(clock, s3.clone());
+        let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3 };
+
+        let stop = CancellationToken::new();
+        let streams = Streams::new();
+        let protocol =
+            Arc::new(Protocol::new(services, streams.clone(), stop.clone(), settings.max_concurrent_streams));
+        let mut emulator = Self {
+            port: tls_port.port(),
+            plain_port: plain_port.port(),
+            ca_bundle,
+            kinesis,
+            firehose,
+            _cut_on_drop: streams.cut_on_drop(),
+            streams,
+            stop,
+            listeners: JoinSet::new(),
+            _folder: folder,
+        };
+        emulator.listeners.spawn(tls_port.serve(Some(TlsAcceptor::from(identity.server)), Arc::clone(&protocol)));
+        emulator.listeners.spawn(plain_port.serve(None, protocol));
+        Ok(emulator)
+    }
+
+    /// The TLS endpoint, `https://127.0.0.1:PORT`: HTTP/2 and HTTP/1.1, as the client's ALPN asks.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}:{}", listen::HOST, self.port)
+    }
+
+    /// The plaintext endpoint, `http://127.0.0.1:PORT`: HTTP/1.1, and HTTP/2 with prior knowledge.
+    pub fn plain_endpoint(&self) -> String {
+        format!("http://{}:{}", listen::HOST, self.plain_port)
+    }
+
+    /// The PEM file with the CA that signed the server's certificate. It is new at every start.
+    pub fn ca_bundle(&self) -> &Path {
+        &self.ca_bundle
+    }
+
+    /// The environment variables that point an AWS client here, in the order to print them.
+    ///
+    /// The region is given twice: boto3 reads `AWS_DEFAULT_REGION` only
+    /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>).
+    pub fn exports(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_CA_BUNDLE", self.ca_bundle.display().to_string()),
+            ("AWS_REGION", api::REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", api::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", api::ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", api::SECRET_KEY.to_owned()),
+        ]
+    }
+
+    /// Kinesis itself, for tests that force what takes minutes or is seldom in life.
+    pub fn kinesis(&self) -> &Kinesis {
+        &self.kinesis
+    }
+
+    /// Stops: closes both ports, gives requests in flight a short time to finish, cuts open subscriptions, writes what Firehose
+    /// buffers to S3, and returns when every task has ended.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.listeners.join_next().await {
+            connection::report(ended);
+        }
+        self.streams.cut().await;
+        self.firehose.stop().await;
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("port", &self.port)
+            .field("plain_port", &self.plain_port)
+            .finish_non_exhaustive()
+    }
+}

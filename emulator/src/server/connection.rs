@@ -1,0 +1,146 @@
+//! One connection: TLS if the port has it, then HTTP/1.1 or HTTP/2 as the client's first bytes say, until the client leaves or the
+//! emulator stops.
+
+use super::route::Services;
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinError;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// A TLS handshake on loopback takes milliseconds; a peer that needs longer than this is not talking TLS.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What requests in flight get to finish once the emulator stops. Subscriptions never finish by themselves and are cut after it.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// What a client may send on one HTTP/2 stream before we have read any of it: a PutRecords body of some size in one go.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+
+/// What a client may send on one HTTP/2 connection before we have read any of it.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// Response bytes that wait in one HTTP/2 stream for the client to read; past it, the body is not polled.
+const SEND_BUFFER: usize = 1024 * 1024;
+
+/// A connection that is silent for this long is asked whether it still lives, and closed after as long again without an answer.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// How connections are spoken to. One for all ports.
+pub(super) struct Protocol {
+    services: Arc<Services>,
+    http: Builder<Streams>,
+    stop: CancellationToken,
+}
+
+impl Protocol {
+    pub(super) fn new(services: Services, streams: Streams, stop: CancellationToken, max_streams: u32) -> Self {
+        let mut http = Builder::new(streams);
+        http.http1().timer(TokioTimer::new());
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(max_streams)
+            .adaptive_window(false)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY);
+        Self { services: Arc::new(services), http, stop }
+    }
+
+    /// Returns when the emulator has been told to stop.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Serves `socket` after a TLS handshake.
+    pub(super) async fn serve_tls(&self, socket: TcpStream, acceptor: TlsAcceptor) {
+        let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(socket));
+        match self.stop.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => self.serve(stream).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!(limit = ?HANDSHAKE_LIMIT, "TLS handshake took too long"),
+            None => {}
+        }
+    }
+
+    /// Serves plain HTTP on `stream` until the client closes it. Once the emulator stops, no new request is taken, and those in flight
+    /// have [`STOP_GRACE`] to finish.
+    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let services = Arc::clone(&self.services);
+        let service = service_fn(move |request| {
+            let services = Arc::clone(&services);
+            async move { Ok::<_, Infallible>(services.answer(request).await) }
+        });
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection failed");
+                }
+                return;
+            }
+            () = self.stopped() => connection.as_mut().graceful_shutdown(),
+        }
+        if tokio::time::timeout(STOP_GRACE, connection).await.is_err() {
+            tracing::debug!("connection cut with requests in flight");
+        }
+    }
+}
+
+/// Owns the tasks that hyper starts, one for each HTTP/2 stream.
+#[derive(Debug, Clone)]
+pub(super) struct Streams {
+    tasks: TaskTracker,
+    end: CancellationToken,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { tasks: TaskTracker::new(), end: CancellationToken::new() }
+    }
+
+    /// Ends every stream when the guard is dropped.
+    pub(super) fn cut_on_drop(&self) -> DropGuard {
+        self.end.clone().drop_guard()
+    }
+
+    /// Ends every stream and waits for its task.
+    pub(super) async fn cut(&self) {
+        self.end.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let end = self.end.clone();
+        self.tasks.spawn(async move {
+            end.run_until_cancelled(stream).await;
+        });
+    }
+}
+
+/// Logs a task that panicked. A cancelled one ended as it was meant to.
+pub(super) fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a task of the emulator panicked");
+    }
+}

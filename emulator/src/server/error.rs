@@ -1,0 +1,59 @@
+//! Why an emulator does not start.
+
+use crate::tls::TlsError;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+/// Why an emulator did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process listens on the port.
+    #[error("port {port} on 127.0.0.1 is in use: stop what listens there or give another {flag}")]
+    PortTaken {
+        /// The port asked for.
+        port: u16,
+        /// The flag that sets it.
+        flag: &'static str,
+    },
+    /// The port cannot be bound for another reason, such as missing rights.
+    #[error("cannot listen on port {port} of 127.0.0.1: give another {flag}")]
+    Bind {
+        /// The port asked for.
+        port: u16,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Another emulator works on the same data.
+    #[error("another emulator uses {}: stop it or give another --dir", dir.display())]
+    FolderTaken {
+        /// The data folder.
+        dir: PathBuf,
+    },
+    /// A file or folder cannot be made.
+    #[error("cannot write {}: make it writable or give another --dir", path.display())]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Data from an earlier run cannot be opened.
+    #[error("cannot open {}: move it away or give another --dir", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the storage library answered.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// No certificate could be made.
+    #[error("cannot prepare TLS")]
+    Tls(#[source] TlsFailure),
+}
+
+/// A failure of the certificate or TLS library.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TlsFailure(#[from] TlsError);

@@ -1,0 +1,157 @@
+//! Which service answers a request. AWS's JSON services name themselves in `x-amz-target`
+//! (<https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>); a request without that header is for S3.
+
+use crate::api::{self, ApiError, Body};
+use crate::dynamodb::DynamoDb;
+use crate::firehose::Firehose;
+use crate::kinesis::Kinesis;
+use crate::s3::S3;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+/// The largest request body of a JSON service. PutRecords takes 10 MiB of data
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>), which is 13.4 MiB in base64, plus keys; DynamoDB
+/// takes 16 MiB.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// All services of one emulator.
+pub(super) struct Services {
+    pub(super) kinesis: Kinesis,
+    pub(super) firehose: Firehose,
+    pub(super) dynamodb: DynamoDb,
+    pub(super) s3: S3,
+}
+
+/// A service that speaks JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Json {
+    Kinesis,
+    Firehose,
+    DynamoDb,
+}
+
+/// Whom a request is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Target<'a> {
+    /// A JSON service and its operation.
+    Json(Json, &'a str),
+    /// No target header.
+    S3,
+    /// A target that no service here has.
+    Unknown(&'a str),
+}
+
+impl Services {
+    /// Answers one request. Never fails: what goes wrong becomes an error response in the shape of the service.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let answered = match target(&head.headers) {
+            Target::S3 => return Box::pin(self.s3.call(Request::from_parts(head, body))).await,
+            Target::Json(service, operation) => self.answer_json(service, operation, &head.headers, body).await,
+            Target::Unknown(target) => Err(api::unknown_operation(target)),
+        };
+        let mut response = answered.unwrap_or_else(ApiError::into_response);
+        if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        response
+    }
+
+    async fn answer_json(
+        &self,
+        service: Json,
+        operation: &str,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Response<Body>, ApiError> {
+        refuse_cbor(headers)?;
+        let body = read(body).await?;
+        Ok(match service {
+            Json::Kinesis => self.kinesis.call(operation, body).await,
+            Json::Firehose => self.firehose.call(operation, &body).await,
+            Json::DynamoDb => self.dynamodb.call(operation, body).await,
+        })
+    }
+}
+
+fn target(headers: &HeaderMap) -> Target<'_> {
+    let Some(value) = headers.get("x-amz-target") else { return Target::S3 };
+    let value = value.to_str().unwrap_or_default();
+    match value.split_once('.') {
+        Some(("Kinesis_20131202", operation)) => Target::Json(Json::Kinesis, operation),
+        Some(("Firehose_20150804", operation)) => Target::Json(Json::Firehose, operation),
+        Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", operation)) => Target::Json(Json::DynamoDb, operation),
+        _ => Target::Unknown(value),
+    }
+}
+
+/// A CBOR body would come out as a JSON syntax error; this says what to do about it.
+fn refuse_cbor(headers: &HeaderMap) -> Result<(), ApiError> {
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if content_type.starts_with(b"application/x-amz-cbor") {
+        let hint =
+            "the emulator reads JSON, not CBOR: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
+        return Err(ApiError::client("SerializationException", hint));
+    }
+    Ok(())
+}
+
+async fn read(body: Incoming) -> Result<Bytes, ApiError> {
+    // A body that says its length is refused before it is sent; one that does not, when it has grown too long.
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(ApiError::client("SerializationException", format!("the request body ended early: {error}"))),
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        code: "RequestEntityTooLargeException",
+        message: format!("the request body is above {MAX_BODY_BYTES} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn the_target_header_names_service_and_operation() {
+        let cases = [
+            ("Kinesis_20131202.PutRecords", Target::Json(Json::Kinesis, "PutRecords")),
+            ("Firehose_20150804.PutRecordBatch", Target::Json(Json::Firehose, "PutRecordBatch")),
+            ("DynamoDB_20120810.GetItem", Target::Json(Json::DynamoDb, "GetItem")),
+            ("DynamoDBStreams_20120810.GetRecords", Target::Json(Json::DynamoDb, "GetRecords")),
+            ("Logs_20140328.PutLogEvents", Target::Unknown("Logs_20140328.PutLogEvents")),
+            ("PutRecords", Target::Unknown("PutRecords")),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(target(&headers("x-amz-target", value)), expected);
+        }
+    }
+
+    #[test]
+    fn no_target_is_s3() {
+        assert_eq!(target(&HeaderMap::new()), Target::S3);
+    }
+
+    #[test]
+    fn cbor_is_refused_with_its_remedy() {
+        let error = refuse_cbor(&headers("content-type", "application/x-amz-cbor-1.1")).expect_err("CBOR");
+        assert!(error.message.contains("AWS_CBOR_DISABLE=true"), "{error}");
+        refuse_cbor(&headers("content-type", "application/x-amz-json-1.1")).expect("JSON");
+    }
+}

@@ -1,0 +1,9 @@
+//! The emulator through real sockets: by hand-made HTTP clients for the protocols, and by the AWS SDK for the services.
+
+mod dynamodb;
+mod firehose;
+mod kinesis;
+mod restart;
+mod s3;
+mod sockets;
+mod world;
