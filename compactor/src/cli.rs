@@ -120,7 +120,8 @@ fn summary(report: &Report) -> String {
     }
     if let Some(file) = &report.quarantine {
         let (rows, ranges) = (report.quarantined_rows, report.quarantined_members);
-        writeln!(text, "  QUARANTINED  {rows} rows and {ranges} damaged ranges, see {}/{file}", report.destination).ok();
+        writeln!(text, "  QUARANTINED  {rows} rows and {ranges} damaged ranges, see {}/{file}", report.destination)
+            .ok();
     }
     for loss in report.losses.iter().take(10) {
         writeln!(text, "    {} at byte {} ({} bytes): {}", loss.object, loss.offset, loss.bytes, loss.reason).ok();

@@ -7,6 +7,6 @@ mod build;
 mod schema;
 mod shape;
 
-pub(crate) use build::{Builder, Misfit};
+pub(crate) use build::Builder;
 pub(crate) use schema::Schema;
 pub(crate) use shape::{Bounds, Shape};

@@ -10,5 +10,5 @@ mod gzip;
 mod rows;
 
 pub(crate) use decoder::{Decoder, Event};
-pub(crate) use fault::{Loss, MemberFault, RowFault};
+pub(crate) use fault::{Loss, RowFault};
 pub(crate) use rows::{Origin, Row, Rows};

@@ -11,5 +11,4 @@ mod text;
 mod value;
 
 pub(crate) use parser::{Parser, Step, Syntax};
-pub(crate) use text::unescape;
 pub(crate) use value::{Kind, Token, Value};

@@ -34,7 +34,9 @@ impl Location {
             (Self::S3 { bucket, prefix }, Self::S3 { bucket: outer_bucket, prefix: outer }) => {
                 bucket == outer_bucket
                     && (outer.is_empty()
-                        || prefix.strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+                        || prefix
+                            .strip_prefix(outer.as_str())
+                            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
             }
             _ => false,
         }

@@ -147,7 +147,10 @@ mod tests {
         let (staged, result) = stage_all(&store, commands).await;
         result.expect("staged");
         assert_eq!(writer.await.expect("no panic").expect("closed"), expected.len() as u64);
-        assert_eq!(staged.iter().map(|file| (file.name.as_str(), file.bytes)).collect::<Vec<_>>(), [("a/whole", expected.len() as u64)]);
+        assert_eq!(
+            staged.iter().map(|file| (file.name.as_str(), file.bytes)).collect::<Vec<_>>(),
+            [("a/whole", expected.len() as u64)]
+        );
         assert!(!folder.path().join("a/whole").exists());
         store.publish(&staged[0]).await.expect("published");
         assert_eq!(std::fs::read(folder.path().join("a/whole")).expect("the file"), expected);

@@ -6,6 +6,7 @@ use crate::outlet::{OutFile, Outlet};
 use crate::settings::Settings;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -76,7 +77,10 @@ impl PartFiles {
         // As Spark names its files, without its random part: the same plan gives the same names.
         let path = format!("{folder}/part-{ordinal:05}-{}.zstd.parquet", self.plan);
         let file = self.outlet.create(path.clone());
-        let writer = ArrowWriter::try_new(file, SchemaRef::clone(&self.schema), Some(self.properties.clone()))?;
+        // The types are all Parquet's own; and the copy of the Arrow schema that would go to the metadata is one that
+        // readers refuse when it is nested deeply.
+        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&self.schema), options)?;
         Ok(OpenFile { folder: folder.to_owned(), ordinal, rows: 0, path, writer })
     }
 

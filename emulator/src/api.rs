@@ -19,7 +19,8 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 /// The access key that [`SECRET_KEY`] belongs to.
 pub(crate) const ACCESS_KEY: &str = "test";
 
-/// The only secret key there is, as other emulators have it. S3 checks signatures against it; the other services check none.
+/// The only secret key there is, as other emulators have it. S3 checks signatures against it; the other services check
+/// none.
 pub(crate) const SECRET_KEY: &str = "test";
 
 /// An error as AWS JSON 1.1 services send it: `{"__type": code, "message": message}`.

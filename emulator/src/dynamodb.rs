@@ -1,7 +1,7 @@
 //! DynamoDB (JSON 1.0) by the embedded library `dynoxide`, which keeps its tables in one SQLite file.
 //!
-//! The library has types for every request and response; this module names the operations, and puts results and errors on the wire
-//! as DynamoDB does.
+//! The library has types for every request and response; this module names the operations, and puts results and errors
+//! on the wire as DynamoDB does.
 
 mod wire;
 
@@ -29,7 +29,8 @@ impl DynamoDb {
         Ok(Self { database: Database::new(path)? })
     }
 
-    /// Answers one operation. SQLite blocks, so it runs on a thread that may; an operation that began ends even if its caller leaves.
+    /// Answers one operation. SQLite blocks, so it runs on a thread that may; an operation that began ends even if its
+    /// caller leaves.
     pub(crate) async fn call(&self, operation: &str, body: Bytes) -> Response<Body> {
         let (database, name) = (self.database.clone(), operation.to_owned());
         let run = tokio::task::spawn_blocking(move || wire::run(&database, &name, &body));

@@ -1,8 +1,9 @@
-//! Firehose (JSON 1.1) into S3: delivery streams that buffer by size and by time, and write each buffer as one object of records
-//! joined verbatim.
+//! Firehose (JSON 1.1) into S3: delivery streams that buffer by size and by time, and write each buffer as one object
+//! of records joined verbatim.
 //!
-//! A delivery stream exists in memory only, as do the records it buffers: they reach S3 when the buffer is full or old, when the
-//! delivery stream is deleted, and when the emulator stops. Source: <https://docs.aws.amazon.com/firehose/latest/dev/basic-deliver.html>.
+//! A delivery stream exists in memory only, as do the records it buffers: they reach S3 when the buffer is full or old,
+//! when the delivery stream is deleted, and when the emulator stops. Source:
+//! <https://docs.aws.amazon.com/firehose/latest/dev/basic-deliver.html>.
 
 mod budget;
 mod buffer;
@@ -32,8 +33,8 @@ use tokio::task::JoinSet;
 /// Delivery streams of one account and region (<https://docs.aws.amazon.com/firehose/latest/dev/limits.html>).
 const MAX_STREAMS: usize = 5_000;
 
-/// Bytes that all delivery streams together buffer. Past it, records are refused with `ServiceUnavailableException`, as AWS refuses
-/// them past a throughput quota; without it, a bucket that does not exist would fill the memory.
+/// Bytes that all delivery streams together buffer. Past it, records are refused with `ServiceUnavailableException`, as
+/// AWS refuses them past a throughput quota; without it, a bucket that does not exist would fill the memory.
 const MAX_BUFFERED_BYTES: usize = 256 * 1024 * 1024;
 
 /// The Firehose of one emulator. Copies share it.
@@ -169,7 +170,8 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::client("InvalidArgumentException", message)
 }
 
-/// Nothing panics while it holds these locks, and what they guard is whole between statements, so a poisoned one is still good.
+/// Nothing panics while it holds these locks, and what they guard is whole between statements, so a poisoned one is
+/// still good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,10 @@
-//! S3 on a folder. `s3s` speaks the protocol (XML, signatures, chunked uploads), `s3s-fs` reads and writes files, and [`Store`] between
-//! them adds what a commit protocol relies on: writes that appear whole or not at all, conditions that hold under concurrency, and
-//! AWS's answers for what does not exist.
+//! S3 on a folder. `s3s` speaks the protocol (XML, signatures, chunked uploads), `s3s-fs` reads and writes files, and
+//! [`Store`] between them adds what a commit protocol relies on: writes that appear whole or not at all, conditions
+//! that hold under concurrency, and AWS's answers for what does not exist.
 //!
-//! On disk, with `DIR/s3` as the root: `BUCKET/KEY` is the object, byte for byte; `.bucket-….object-….internal.json` has its ETag and
-//! checksums and `….metadata.json` its headers (names in URL-safe base64); `.upload…` are multipart uploads that have not ended;
+//! On disk, with `DIR/s3` as the root: `BUCKET/KEY` is the object, byte for byte; `.bucket-….object-….internal.json`
+//! has its ETag and checksums and `….metadata.json` its headers (names in URL-safe base64); `.upload…` are multipart
+//! uploads that have not ended;
 //! `.staging/` and `.tmp.*` are writes in flight, emptied at start.
 
 mod buckets;
@@ -37,7 +38,8 @@ pub(crate) struct S3 {
 }
 
 impl S3 {
-    /// Serves the folder `root`, which must exist. Requests must be signed with the test credentials; buckets are addressed by path.
+    /// Serves the folder `root`, which must exist. Requests must be signed with the test credentials; buckets are
+    /// addressed by path.
     pub(crate) fn open(root: &Path) -> Result<Self, BoxError> {
         let store = Store::open(root)?;
         let mut builder = S3ServiceBuilder::new(store.clone());

@@ -25,7 +25,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A running emulator. Dropping it cuts every connection and loses what Firehose still buffers; [`Emulator::stop`] does neither.
+/// A running emulator. Dropping it cuts every connection and loses what Firehose still buffers; [`Emulator::stop`] does
+/// neither.
 pub struct Emulator {
     port: u16,
     plain_port: u16,
@@ -43,7 +44,8 @@ impl Emulator {
     /// Opens the data in `settings.dir`, writes `ca.pem` there, binds both ports and serves until [`Emulator::stop`].
     ///
     /// # Errors
-    /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, or data that cannot be read.
+    /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, or data that cannot
+    /// be read.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let clock = Clock::new(settings.clock_speed);
         let folder = Folder::open(&settings.dir)?;
@@ -116,8 +118,8 @@ impl Emulator {
         &self.kinesis
     }
 
-    /// Stops: closes both ports, gives requests in flight a short time to finish, cuts open subscriptions, writes what Firehose
-    /// buffers to S3, and returns when every task has ended.
+    /// Stops: closes both ports, gives requests in flight a short time to finish, cuts open subscriptions, writes what
+    /// Firehose buffers to S3, and returns when every task has ended.
     pub async fn stop(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.listeners.join_next().await {

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 /// How to run one emulator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where data and the CA certificate lie. Created if missing. S3 and DynamoDB keep their data here from one run to the next;
-    /// only one emulator may use a folder at a time.
+    /// Where data and the CA certificate lie. Created if missing. S3 and DynamoDB keep their data here from one run to
+    /// the next; only one emulator may use a folder at a time.
     pub dir: PathBuf,
     /// The TLS port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
     /// The plaintext port on 127.0.0.1; 0 takes any free one.
     pub plain_port: u16,
-    /// How many times faster than real time the emulated clock runs. It drives subscription expiry, heartbeats and Firehose buffering.
+    /// How many times faster than real time the emulated clock runs. It drives subscription expiry, heartbeats and
+    /// Firehose buffering.
     pub clock_speed: f64,
     /// Streams that a client may have open at a time on one HTTP/2 connection. Requests past it wait in the client.
     pub max_concurrent_streams: u32,

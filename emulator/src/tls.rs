@@ -9,8 +9,8 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// The names that clients may use for the loopback interface. rustls and OpenSSL do not take a wildcard right below a top-level name,
-/// so `*.localhost` helps only clients that are laxer.
+/// The names that clients may use for the loopback interface. rustls and OpenSSL do not take a wildcard right below a
+/// top-level name, so `*.localhost` helps only clients that are laxer.
 const NAMES: [&str; 4] = ["localhost", "*.localhost", "127.0.0.1", "::1"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -98,8 +98,7 @@ impl Column {
         match (shape.object, shape.array) {
             (true, false) => {
                 let fields = shape.fields.sorted();
-                let columns: Vec<_> =
-                    fields.into_iter().map(|(name, shape)| (name.into(), Self::of(shape))).collect();
+                let columns: Vec<_> = fields.into_iter().map(|(name, shape)| (name.into(), Self::of(shape))).collect();
                 if columns.is_empty() { Self::Text } else { Self::Struct(columns) }
             }
             (false, true) => Self::List(Box::new(shape.items.as_ref().map_or(Self::Text, |items| Self::of(items)))),
@@ -113,7 +112,9 @@ impl Column {
             Self::Int => DataType::Int64,
             Self::Double => DataType::Float64,
             Self::Text => DataType::Utf8,
-            Self::Struct(columns) => DataType::Struct(columns.iter().map(|(name, column)| field(name, column)).collect()),
+            Self::Struct(columns) => {
+                DataType::Struct(columns.iter().map(|(name, column)| field(name, column)).collect())
+            }
             // The name that the Parquet specification gives to a list's elements.
             Self::List(items) => DataType::List(Arc::new(field("element", items))),
         }

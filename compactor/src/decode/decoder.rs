@@ -17,6 +17,9 @@ const WINDOW: u64 = 4 << 20;
 /// Places that look like a member and are none, before the rest of an object is given up.
 const MAX_ATTEMPTS: u32 = 64;
 
+/// Blank bytes that are waited out before a member with a wrong checksum is taken to have ended in front of them.
+const MAX_DOUBT: usize = 64 << 10;
+
 /// What the decoder found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
@@ -40,6 +43,8 @@ enum State {
     Header,
     Deflate,
     Trailer,
+    /// Behind a member with a wrong checksum: what follows shows whether it ended where it seems to.
+    Doubt,
     Plain,
     /// Looks for the next member after damage.
     Search,
@@ -89,6 +94,8 @@ pub(crate) struct Decoder {
     /// Decompressed bytes of all members that ended well.
     text: u64,
     max_text: u64,
+    /// The fault of the member in [`State::Doubt`].
+    doubt: Option<MemberFault>,
     /// Damage whose end is not known yet.
     loss: Option<(u64, MemberFault)>,
     attempts: u32,
@@ -118,6 +125,7 @@ impl Decoder {
             member_text: 0,
             text: 0,
             max_text,
+            doubt: None,
             loss: None,
             attempts: 0,
             gaps: gaps.into(),
@@ -168,6 +176,7 @@ impl Decoder {
             State::Header => self.header(),
             State::Deflate => self.deflate(),
             State::Trailer => self.trailer(),
+            State::Doubt => self.doubt(),
             State::Plain => self.plain(),
             State::Search => self.search(),
             State::Gap => self.gap(),
@@ -192,7 +201,7 @@ impl Decoder {
     }
 
     fn in_member(&self) -> bool {
-        matches!(self.state, State::Header | State::Deflate | State::Trailer)
+        matches!(self.state, State::Header | State::Deflate | State::Trailer | State::Doubt)
     }
 
     fn may_go_back(&self) -> bool {
@@ -205,8 +214,7 @@ impl Decoder {
     }
 
     fn between(&mut self) -> Stepped {
-        let padding = |byte: &&u8| matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n');
-        self.at += self.rest().iter().take_while(padding).count();
+        self.at += self.rest().iter().take_while(|byte| is_padding(**byte)).count();
         let Some(&first) = self.rest().first() else { return Err(Wait::Input) };
         if self.gaps.front().is_some_and(|gap| gap.from == self.position()) {
             self.state = State::Gap;
@@ -315,20 +323,40 @@ impl Decoder {
         self.at += gzip::TRAILER;
         let found_crc = self.crc.clone().finalize();
         let found_length = u32::try_from(self.member_text & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-        let fault = if crc != found_crc {
-            MemberFault::Checksum { stored: crc, found: found_crc }
+        self.state = if crc != found_crc {
+            self.doubt = Some(MemberFault::Checksum { stored: crc, found: found_crc });
+            State::Doubt
         } else if length != found_length {
-            MemberFault::Length { stored: length, found: found_length }
+            self.doubt = Some(MemberFault::Length { stored: length, found: found_length });
+            State::Doubt
         } else {
             self.text += self.member_text;
             self.attempts = 0;
             let loss = self.end_loss(self.member_start);
             self.found.extend(loss.map(Found::Lost));
             self.found.push_back(Found::End { plain: false });
-            self.state = State::Between;
-            return Err(Wait::Again);
+            State::Between
         };
-        // The frame is whole, so the next member begins right here.
+        Err(Wait::Again)
+    }
+
+    /// The member is lost. If what follows is a member, JSON or the end, then it ended where it seemed to; if not, the
+    /// damage made the decompression run past its end, or stop before.
+    fn doubt(&mut self) -> Stepped {
+        let blanks = self.rest().iter().take_while(|byte| is_padding(**byte)).count();
+        let rest = self.rest().get(blanks..).unwrap_or_default();
+        let begins = match (gzip::magic(rest), rest) {
+            (Magic::Yes, _) => Some(true),
+            (Magic::No, [b'{', next, ..]) => Some(matches!(next, b'"' | b'}') || is_padding(*next)),
+            (Magic::Perhaps, _) | (Magic::No, [b'{']) if blanks < MAX_DOUBT && !self.finished => None,
+            (Magic::Perhaps, _) => Some(rest.is_empty()),
+            (Magic::No, _) => Some(false),
+        };
+        let Some(begins) = begins else { return Err(Wait::Input) };
+        let Some(fault) = self.doubt.take() else { return Err(Wait::Again) };
+        if !begins {
+            return self.damaged(fault);
+        }
         let spoilt = self.begin_loss(fault);
         let loss = self.end_loss(self.position());
         self.found.extend(loss.map(Found::Lost));
@@ -401,6 +429,11 @@ impl Decoder {
             None => Err(Wait::Again),
         }
     }
+}
+
+/// What may stand between members: line ends that a producer adds, and the zeros that fill a block.
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n')
 }
 
 #[cfg(test)]

@@ -143,6 +143,12 @@ impl LocalUpload {
         self.file.write_all(&part).await.map_err(|error| Error::io("write", &self.path, error))
     }
 
+    pub(super) async fn abort(self) {
+        if let Err(error) = tokio::fs::remove_file(&self.path).await {
+            tracing::warn!(path = %self.path.display(), %error, "an unfinished file stays behind");
+        }
+    }
+
     pub(super) async fn stage(mut self) -> Result<Staged, Error> {
         let synced = async {
             self.file.flush().await?;
@@ -214,7 +220,10 @@ fn walk(root: &Path, folder: &str) -> Result<Vec<Object>, Error> {
 
 fn object(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<Object, Error> {
     let uri = path.to_str().ok_or_else(|| {
-        Error::Usage(format!("{}: the name is not UTF-8 and cannot be written to a manifest; rename it", path.display()))
+        Error::Usage(format!(
+            "{}: the name is not UTF-8 and cannot be written to a manifest; rename it",
+            path.display()
+        ))
     })?;
     let name = path.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(uri);
     Ok(Object {

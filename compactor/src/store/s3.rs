@@ -192,8 +192,7 @@ impl S3Store {
     }
 
     async fn abort(&self, name: &str, id: &str) -> Result<(), Error> {
-        let request =
-            self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name)).upload_id(id);
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name)).upload_id(id);
         request.send().await.map_err(|error| Error::s3("remove", &self.uri(name), error))?;
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Upload {
     /// Gives up what was written, as far as that is possible: an error here would hide the one that led to it.
     pub(crate) async fn abort(self) {
         match self {
-            Self::Local(_) => {}
+            Self::Local(upload) => upload.abort().await,
             Self::S3(upload) => upload.abort().await,
         }
     }

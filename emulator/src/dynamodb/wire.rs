@@ -63,8 +63,8 @@ fn answer<Q: DeserializeOwned, R: Serialize>(
     serde_json::to_string(&response).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Sorts a deserialisation failure as DynamoDB does: what is missing or has a wrong value is a validation error, what has the wrong
-/// JSON type a serialisation error.
+/// Sorts a deserialisation failure as DynamoDB does: what is missing or has a wrong value is a validation error, what
+/// has the wrong JSON type a serialisation error.
 fn unreadable(message: &str) -> DynoxideError {
     for marker in AS_SERIALIZATION {
         if let Some(message) = message.strip_prefix(marker) {

@@ -63,7 +63,8 @@ impl Buffers {
         Self { limit_bytes, open: None, closed: VecDeque::new() }
     }
 
-    /// Adds a record that arrived at `arrival`. If it is the first of a buffer, that buffer closes at `deadline` at the latest.
+    /// Adds a record that arrived at `arrival`. If it is the first of a buffer, that buffer closes at `deadline` at the
+    /// latest.
     pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, deadline: Instant) {
         let empty = || (Batch { records: Vec::new(), oldest: arrival, bytes: 0 }, deadline);
         let (batch, _) = self.open.get_or_insert_with(empty);
@@ -170,8 +171,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever arrives and whenever the task looks, the objects hold every record once, in order; one that was not old when it
-        /// closed has reached the size, and would not have without its last record.
+        /// Whatever arrives and whenever the task looks, the objects hold every record once, in order; one that was not
+        /// old when it closed has reached the size, and would not have without its last record.
         #[test]
         fn records_reach_objects_once_and_in_order(
             arrivals in prop::collection::vec((0_u64..40, 0_usize..30, any::<bool>()), 0..60),

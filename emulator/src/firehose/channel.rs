@@ -123,8 +123,8 @@ impl Channel {
         (!draining || matches!(step, Step::Write(_))).then_some(step)
     }
 
-    /// Writes one object, again and again if need be; the name stays, so that a retry does not make a second object. While draining,
-    /// the first failure is the last.
+    /// Writes one object, again and again if need be; the name stays, so that a retry does not make a second object.
+    /// While draining, the first failure is the last.
     async fn write(&self, batch: Batch, s3: &S3, clock: Clock) {
         let (cost, count) = (batch.cost(), batch.records.len());
         let key = name::object_key(&self.definition, batch.oldest, Uuid::new_v4());

@@ -1,4 +1,5 @@
-//! What a delivery stream is created as: a request read, checked, and refused where it asks for what the emulator lacks.
+//! What a delivery stream is created as: a request read, checked, and refused where it asks for what the emulator
+//! lacks.
 
 use super::buffer::Hints;
 use super::invalid;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// `PREFIX` `YYYY/MM/DD/HH/` `STREAM-VERSION-YYYY-MM-DD-HH-MM-SS-UUID`, in UTC, by the arrival of the object's oldest record.
+/// `PREFIX` `YYYY/MM/DD/HH/` `STREAM-VERSION-YYYY-MM-DD-HH-MM-SS-UUID`, in UTC, by the arrival of the oldest record.
 ///
 /// The date follows the prefix without a slash of its own. There is no extension, but for GZIP's `.gz`.
 pub(super) fn object_key(definition: &Definition, oldest: SystemTime, id: Uuid) -> String {

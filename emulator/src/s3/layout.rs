@@ -79,10 +79,18 @@ impl Files {
     }
 }
 
-/// The file that exists as long as the multipart upload `id`, begun for the object `name` in [`STAGING`], has not ended.
+/// The file that exists as long as the multipart upload `id`, begun for the object `name` in [`STAGING`], has not
+/// ended.
 pub(super) fn upload_marker(root: &Path, name: &str, id: Uuid) -> PathBuf {
     let (bucket, key) = (URL_SAFE_NO_PAD.encode(STAGING), URL_SAFE_NO_PAD.encode(name));
     root.join(format!(".bucket-{bucket}.object-{key}.upload-{id}.metadata.json"))
+}
+
+/// Whether a file of this name is a sidecar of a write in flight. Those of open multipart uploads are not: an upload may
+/// go on after a restart.
+pub(super) fn is_staged_sidecar(name: &str) -> bool {
+    let of_staging = format!(".bucket-{}.object-", URL_SAFE_NO_PAD.encode(STAGING));
+    name.starts_with(&of_staging) && !name.contains(".upload-")
 }
 
 /// Removes a file, or does nothing if it is not there.
@@ -107,8 +115,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Refuses a key that a folder cannot hold under its own name. S3 takes such keys; the emulator says so instead of storing the object
-/// under another one.
+/// Refuses a key that a folder cannot hold under its own name. S3 takes such keys; the emulator says so instead of
+/// storing the object under another one.
 pub(super) fn check_key(key: &str) -> S3Result<()> {
     if key.len() > MAX_KEY_BYTES {
         return Err(s3_error!(KeyTooLongError));
@@ -152,6 +160,16 @@ mod tests {
                 assert!(name.len() <= MAX_NAME_BYTES, "{length}: {}", name.len());
             }
         }
+    }
+
+    #[test]
+    fn only_writes_in_flight_are_swept() {
+        let root = Path::new("/root");
+        let swept = |path: &Path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_staged_sidecar);
+        assert!(swept(&Files::of(root, STAGING, "key").info.expect("a sidecar")));
+        assert!(swept(&Files::of(root, STAGING, "key").attributes.expect("a sidecar")));
+        assert!(!swept(&upload_marker(root, "key", Uuid::nil())));
+        assert!(!swept(&Files::of(root, "bucket", "key").info.expect("a sidecar")));
     }
 
     #[test]

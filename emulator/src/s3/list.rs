@@ -1,4 +1,5 @@
-//! Listing objects. The file store finds them; this adds their ETags, by which a plan can later tell whether an object was replaced.
+//! Listing objects. The file store finds them; this adds their ETags, by which a plan can later tell whether an object
+//! was replaced.
 
 use super::layout::Files;
 use super::store::Store;
@@ -36,8 +37,8 @@ impl Store {
         Ok(response)
     }
 
-    /// Fills in the ETags that are stored. An object whose ETag must be computed, because a person put the file there or its name is
-    /// too long for a sidecar, is listed without.
+    /// Fills in the ETags that are stored. An object whose ETag must be computed, because a person put the file there
+    /// or its name is too long for a sidecar, is listed without.
     async fn add_etags(&self, bucket: &str, contents: &mut Option<ObjectList>) -> S3Result<()> {
         let Some(mut objects) = contents.take() else { return Ok(()) };
         let (root, bucket) = (self.root().to_owned(), bucket.to_owned());
@@ -54,8 +55,8 @@ impl Store {
     }
 }
 
-/// Brings a request into the form that the file store reads rightly. It says that keys are URL-encoded when asked to encode them, but
-/// does not, so it is not asked: keys are XML-escaped only, which every client reads as well.
+/// Brings a request into the form that the file store reads rightly. It says that keys are URL-encoded when asked to
+/// encode them, but does not, so it is not asked: keys are XML-escaped only, which every client reads as well.
 fn tidy(
     delimiter: &mut Option<String>,
     encoding: &mut Option<EncodingType>,

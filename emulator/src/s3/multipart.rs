@@ -1,5 +1,5 @@
-//! Multipart uploads. The file store keeps the parts; here an upload is checked before it is put together, because the file store
-//! throws it away when that fails, and the finished object goes through staging like any other.
+//! Multipart uploads. The file store keeps the parts; here an upload is checked before it is put together, because the
+//! file store throws it away when that fails, and the finished object goes through staging like any other.
 
 use super::conditions::Conditions;
 use super::layout::{Files, STAGING, check_key, digest_name, upload_marker};
@@ -40,7 +40,8 @@ impl Store {
         if tokio::fs::try_exists(marker).await.unwrap_or_default() { Ok(()) } else { Err(missing()) }
     }
 
-    /// Puts the parts together and moves the object into place. What can be refused is refused before a part is touched.
+    /// Puts the parts together and moves the object into place. What can be refused is refused before a part is
+    /// touched.
     pub(super) async fn complete_upload(
         &self,
         mut req: S3Request<CompleteMultipartUploadInput>,

@@ -9,7 +9,8 @@ use s3s::{S3 as _, S3Error, S3Request, S3Response, S3Result, s3_error};
 use std::io;
 
 impl Store {
-    /// Writes an object whole or not at all. Checksums are verified before it can be seen, conditions at the moment it is.
+    /// Writes an object whole or not at all. Checksums are verified before it can be seen, conditions at the moment it
+    /// is.
     pub(super) async fn put(&self, mut req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         self.require_bucket(&bucket).await?;
@@ -123,7 +124,7 @@ impl Store {
     }
 }
 
-/// `range` as the file store can read it: it fails on a suffix that is longer than the object, which S3 answers with all of it.
+/// `range` as the file store can read it: it fails on a suffix longer than the object, which S3 answers with all of it.
 fn within(range: Range, length: u64) -> Range {
     match range {
         Range::Suffix { length: wanted } if wanted > length && length > 0 => Range::Int { first: 0, last: None },

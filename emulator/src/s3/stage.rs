@@ -1,5 +1,5 @@
-//! Writes that appear whole or not at all: an object is written under a name that no client can see, and moved into place once its
-//! length and checksums are known to be right.
+//! Writes that appear whole or not at all: an object is written under a name that no client can see, and moved into
+//! place once its length and checksums are known to be right.
 
 use super::conditions::Conditions;
 use super::layout::{Files, STAGING, remove_if_there};
@@ -32,8 +32,8 @@ impl Staged {
 
     /// Moves the object to `target`, replacing what is there.
     ///
-    /// The old ETag and checksums go first and the new ones come last, so that a process killed in between leaves the old bytes or the
-    /// new ones, without checksums, and never one with the checksums of the other.
+    /// The old ETag and checksums go first and the new ones come last, so that a process killed in between leaves the
+    /// old bytes or the new ones, without checksums, and never one with the checksums of the other.
     fn publish(&self, target: &Files) -> io::Result<()> {
         let folder = target.data.parent().ok_or(io::ErrorKind::InvalidInput)?;
         fs::create_dir_all(folder)?;
@@ -62,8 +62,8 @@ impl Drop for Staged {
 }
 
 impl Store {
-    /// Moves `staged` into place as `key` of `bucket` if the object there meets `conditions`; readers and other writers of the object
-    /// wait. Runs to its end even if the caller leaves.
+    /// Moves `staged` into place as `key` of `bucket` if the object there meets `conditions`; readers and other writers
+    /// of the object wait. Runs to its end even if the caller leaves.
     pub(super) async fn commit(&self, staged: Staged, bucket: &str, key: &str, conditions: Conditions) -> S3Result<()> {
         let lock = self.locks().write(bucket, key).await;
         let bucket_folder = self.root().join(bucket);

@@ -1,6 +1,6 @@
 //! The S3 operations there are, each handed to the module that knows it.
 
-use super::layout::STAGING;
+use super::layout::{STAGING, is_staged_sidecar, remove_if_there};
 use super::locks::Locks;
 use crate::api::BoxError;
 use s3s::dto::*;
@@ -29,6 +29,12 @@ impl Store {
         match fs::remove_dir_all(&staging) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => fs::create_dir_all(&staging)?,
+        }
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_staged_sidecar) {
+                remove_if_there(&entry.path())?;
+            }
         }
         let files = FileSystem::new(root).map_err(|error| format!("{error:?}"))?;
         let inner = Inner { files, root: root.to_owned(), locks: Locks::new(), assembly: Locks::new() };

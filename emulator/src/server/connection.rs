@@ -1,5 +1,5 @@
-//! One connection: TLS if the port has it, then HTTP/1.1 or HTTP/2 as the client's first bytes say, until the client leaves or the
-//! emulator stops.
+//! One connection: TLS if the port has it, then HTTP/1.1 or HTTP/2 as the client's first bytes say, until the client
+//! leaves or the emulator stops.
 
 use super::route::Services;
 use hyper::rt::Executor;
@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 /// A TLS handshake on loopback takes milliseconds; a peer that needs longer than this is not talking TLS.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What requests in flight get to finish once the emulator stops. Subscriptions never finish by themselves and are cut after it.
+/// What requests in flight get to finish once the emulator stops. Subscriptions never finish by themselves and are cut
+/// after it.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// What a client may send on one HTTP/2 stream before we have read any of it: a PutRecords body of some size in one go.
@@ -33,7 +34,8 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Response bytes that wait in one HTTP/2 stream for the client to read; past it, the body is not polled.
 const SEND_BUFFER: usize = 1024 * 1024;
 
-/// A connection that is silent for this long is asked whether it still lives, and closed after as long again without an answer.
+/// A connection that is silent for this long is asked whether it still lives, and closed after as long again without an
+/// answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// How connections are spoken to. One for all ports.
@@ -75,8 +77,8 @@ impl Protocol {
         }
     }
 
-    /// Serves plain HTTP on `stream` until the client closes it. Once the emulator stops, no new request is taken, and those in flight
-    /// have [`STOP_GRACE`] to finish.
+    /// Serves plain HTTP on `stream` until the client closes it. Once the emulator stops, no new request is taken, and
+    /// those in flight have [`STOP_GRACE`] to finish.
     pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let services = Arc::clone(&self.services);
         let service = service_fn(move |request| {

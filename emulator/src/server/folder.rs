@@ -17,7 +17,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes `dir` and takes it for this emulator. The path becomes absolute, so that `AWS_CA_BUNDLE` survives a change of folder.
+    /// Makes `dir` and takes it for this emulator. The path becomes absolute, so that `AWS_CA_BUNDLE` survives a change
+    /// of folder.
     pub(super) fn open(dir: &Path) -> Result<Self, StartError> {
         let write_error = |source| StartError::Write { path: dir.to_owned(), source };
         let dir = std::path::absolute(dir).map_err(write_error)?;

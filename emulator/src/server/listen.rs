@@ -40,8 +40,8 @@ impl Listener {
         self.port
     }
 
-    /// Accepts connections and serves each in a task of its own, until `protocol` is told to stop; then closes the port, and returns
-    /// when the last connection has ended.
+    /// Accepts connections and serves each in a task of its own, until `protocol` is told to stop; then closes the
+    /// port, and returns when the last connection has ended.
     pub(super) async fn serve(self, tls: Option<TlsAcceptor>, protocol: Arc<Protocol>) {
         let mut connections = JoinSet::new();
         loop {

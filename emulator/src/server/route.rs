@@ -14,8 +14,8 @@ use hyper::body::Incoming;
 use uuid::Uuid;
 
 /// The largest request body of a JSON service. PutRecords takes 10 MiB of data
-/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>), which is 13.4 MiB in base64, plus keys; DynamoDB
-/// takes 16 MiB.
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>), which is 13.4 MiB in base64, plus
+/// keys; DynamoDB takes 16 MiB.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// All services of one emulator.

@@ -54,7 +54,8 @@ fn mixed_values_keep_their_text() {
 
 #[test]
 fn nested_values_keep_the_difference_between_null_empty_and_missing() {
-    let (batch, _) = batch(&[r#"{"s":{"x":[1,null]}}"#, r#"{"s":{"x":[]}}"#, r#"{"s":{}}"#, r#"{"s":null}"#, "{}"], 100);
+    let (batch, _) =
+        batch(&[r#"{"s":{"x":[1,null]}}"#, r#"{"s":{"x":[]}}"#, r#"{"s":{}}"#, r#"{"s":null}"#, "{}"], 100);
     let structs = batch.column_by_name("s").expect("a column").as_struct();
     assert_eq!((0..5).map(|row| structs.is_valid(row)).collect::<Vec<_>>(), [true, true, true, false, false]);
     let lists = structs.column_by_name("x").expect("a column").as_list::<i32>();

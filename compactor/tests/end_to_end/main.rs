@@ -1,0 +1,8 @@
+//! The compactor as its users meet it: objects in, Parquet out, read back by the parquet crate.
+
+mod cli;
+mod gates;
+mod property;
+mod rerun;
+mod s3;
+mod support;

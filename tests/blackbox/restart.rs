@@ -1,0 +1,90 @@
+//! Stops of the daemon: in order, and not.
+
+use alluvial_tests::{RawRow, World, eventually, names};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Small JSON records under 50 keys.
+pub(crate) fn records(range: std::ops::Range<u32>) -> impl Iterator<Item = (String, Vec<u8>)> {
+    range.map(|n| (format!("key-{}", n % 50), format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(100)).into_bytes()))
+}
+
+/// Keeps putting records until `range` is used up.
+async fn put_slowly(world: &World, range: std::ops::Range<u32>) {
+    for start in range.clone().step_by(500) {
+        world.put(records(start..range.end.min(start + 500))).await;
+    }
+}
+
+async fn until_in_midstream(world: &World) {
+    eventually("a first checkpoint", Duration::from_secs(30), || async {
+        world.leases().await.values().any(|(_, at)| at.starts_with('4')).then_some(())
+    })
+    .await;
+}
+
+async fn assert_nothing_missing(world: &World) -> u64 {
+    let rows = RawRow::read_all(&world.raw());
+    let delivered = names(&rows);
+    let put: BTreeSet<_> = world.stream_records().await.into_iter().map(|r| (r.shard, r.sequence)).collect();
+    let missing: Vec<_> = put.iter().filter(|name| !delivered.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "{} of {} missing, such as {:?}", missing.len(), put.len(), missing.first());
+    assert!(delivered.keys().all(|name| put.contains(name)), "a row of a record that nobody put");
+    delivered.values().map(|times| times - 1).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_in_midstream_loses_nothing() {
+    let world = World::start(4).await;
+    let daemon = world.daemon("");
+    let load = put_slowly(&world, 0..20_000);
+    let crash = async {
+        until_in_midstream(&world).await;
+        daemon.kill_9();
+        world.daemon("")
+    };
+    let ((), daemon) = tokio::join!(load, crash);
+    world.until_checkpointed(Duration::from_secs(60)).await;
+    let finished = daemon.terminate(Duration::from_secs(25)).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    assert!(finished.log.contains("previous_owner=Some"), "the restart took over the leases of the dead worker");
+    world.flush_firehose().await;
+    let repeated = assert_nothing_missing(&world).await;
+    // What was delivered after the last checkpoint comes again, and no more: at most all that was put before the crash.
+    assert!(repeated < 20_000, "{repeated} rows came twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repeats_nothing() {
+    let world = World::start(4).await;
+    let daemon = world.daemon("");
+    let load = put_slowly(&world, 0..20_000);
+    let stop = async {
+        until_in_midstream(&world).await;
+        daemon.terminate(Duration::from_secs(25)).await
+    };
+    let ((), finished) = tokio::join!(load, stop);
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    assert!(finished.log.contains("not_delivered=0"), "{}", finished.log);
+    let leases = world.leases().await;
+    assert!(leases.values().all(|(owner, _)| owner.is_none()), "leases are given back: {leases:?}");
+
+    let daemon = world.daemon("");
+    world.until_checkpointed(Duration::from_secs(60)).await;
+    assert_eq!(daemon.terminate(Duration::from_secs(25)).await.code, Some(0));
+    world.flush_firehose().await;
+    assert_eq!(assert_nothing_missing(&world).await, 0, "nothing comes twice after a stop in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_before_anything_came_ends_at_once() {
+    let world = World::start(2).await;
+    let daemon = world.daemon("");
+    eventually("both leases taken", Duration::from_secs(30), || async {
+        let leases = world.leases().await;
+        (leases.len() == 2 && leases.values().all(|(owner, _)| owner.is_some())).then_some(())
+    })
+    .await;
+    let finished = daemon.terminate(Duration::from_secs(10)).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+}

@@ -1,0 +1,32 @@
+//! The binaries of the workspace, built once for all tests of a run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The root of the workspace.
+pub fn workspace_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The path of a binary of this workspace: `alluvial`, `loadgen` or `compact`.
+///
+/// Built in the profile of the tests, unless `cargo test` has built it already.
+///
+/// # Panics
+/// When it does not build.
+pub fn bin(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        // target/<profile>/deps/<test>: the binaries lie beside `deps`.
+        let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.current_dir(workspace_root()).args(["build", "--quiet", "--bins", "--workspace"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the binaries do not build");
+        folder
+    });
+    folder.join(name)
+}

@@ -1,0 +1,259 @@
+//! A world for one test: a folder, an emulator process in it, and clients for what the test does from outside.
+
+use crate::bin::bin;
+use crate::daemon::Daemon;
+use alluvial_runtime::aws::Aws;
+use aws_sdk_firehose::types::{BufferingHints, ExtendedS3DestinationConfiguration};
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// The stream, bucket and delivery stream of every world.
+const STREAM: &str = "orders";
+const BUCKET: &str = "lake";
+const DELIVERY_STREAM: &str = "orders-raw";
+
+/// A record as it lies in the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// Its shard.
+    pub shard: String,
+    /// Its sequence number.
+    pub sequence: String,
+    /// Its partition key.
+    pub partition_key: String,
+    /// Its payload.
+    pub data: Vec<u8>,
+}
+
+/// An emulator with a stream, a bucket and a delivery stream.
+#[derive(Debug)]
+pub struct World {
+    dir: TempDir,
+    emulator: Child,
+    env: Vec<(String, String)>,
+    /// Clients for what the test does itself.
+    pub aws: Aws,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.emulator.kill().ok();
+        self.emulator.wait().ok();
+    }
+}
+
+/// Waits until `check` gives a value; polls, because what it looks at is in another process.
+///
+/// # Panics
+/// When it gives none within `limit`.
+pub async fn eventually<T, F>(what: &str, limit: Duration, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = check().await {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+impl World {
+    /// Starts an emulator, and makes a stream of `shards`, a bucket and a delivery stream.
+    pub async fn start(shards: i32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut emulator = Command::new(bin("alluvial"))
+            .args(["emulator", "--port", "0", "--plain-port", "0", "--dir"])
+            .arg(dir.path().join("aws"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let exports = BufReader::new(emulator.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let env: Vec<(String, String)> = exports
+            .map_while(|line| {
+                let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+                Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+            })
+            .collect();
+        let find = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap();
+        let (endpoint, region, ca) = (find("AWS_ENDPOINT_URL"), find("AWS_REGION"), find("AWS_CA_BUNDLE"));
+        let aws = Aws::local(&endpoint, &region, Path::new(&ca)).await.unwrap();
+        let world = Self { dir, emulator, env, aws };
+        world.create(shards).await;
+        world
+    }
+
+    async fn create(&self, shards: i32) {
+        let create =
+            self.kinesis().create_stream().stream_name(STREAM).shard_count(shards).max_record_size_in_kib(4096);
+        create.send().await.unwrap();
+        self.s3().create_bucket().bucket(BUCKET).send().await.unwrap();
+        let destination = ExtendedS3DestinationConfiguration::builder()
+            .role_arn("arn:aws:iam::000000000000:role/test")
+            .bucket_arn(format!("arn:aws:s3:::{BUCKET}"))
+            .prefix("raw/")
+            .buffering_hints(BufferingHints::builder().size_in_mbs(8).interval_in_seconds(60).build())
+            .build()
+            .unwrap();
+        let firehose = aws_sdk_firehose::Client::new(&self.aws.control);
+        let create = firehose
+            .create_delivery_stream()
+            .delivery_stream_name(DELIVERY_STREAM)
+            .extended_s3_destination_configuration(destination);
+        Box::pin(create.send()).await.unwrap();
+    }
+
+    /// A Kinesis client.
+    pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
+        aws_sdk_kinesis::Client::new(&self.aws.control)
+    }
+
+    /// A DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.aws.control)
+    }
+
+    /// An S3 client.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.aws.control).force_path_style(true).build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    /// A file or folder of this world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A command that finds this world's emulator.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(bin(name));
+        command.envs(self.env.iter().cloned()).env_remove("AWS_PROFILE").current_dir(self.dir.path());
+        command
+    }
+
+    /// Starts the daemon with position columns and short intervals; `more` is appended to its settings.
+    pub fn daemon(&self, more: &str) -> Daemon {
+        let settings = format!(
+            "[source]\nstream = \"{STREAM}\"\napplication = \"enricher\"\nfailover = \"2s\"\ncheckpoint_interval = \"200ms\"\n\
+             [pack]\nmax_wait = \"100ms\"\nmetadata = \"columns\"\n\
+             [sink]\ntype = \"firehose\"\ndelivery_stream = \"{DELIVERY_STREAM}\"\n\
+             [on_error]\ndead_letter = \"dead\"\n{more}"
+        );
+        let config = self.path("alluvial.toml");
+        std::fs::write(&config, settings).unwrap();
+        let mut command = self.command("alluvial");
+        command.args(["run", "--log", "info,alluvial_consumer=debug", "--config"]).arg(config);
+        Daemon::start(command)
+    }
+
+    /// Puts records, in order, each under its key; every one must be accepted.
+    pub async fn put(&self, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let entry = |(key, data): (String, Vec<u8>)| {
+            PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build().unwrap()
+        };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for record in records {
+            bytes += record.1.len();
+            batch.push(entry(record));
+            if batch.len() == 500 || bytes > 4_000_000 {
+                self.put_batch(std::mem::take(&mut batch)).await;
+                bytes = 0;
+            }
+        }
+        self.put_batch(batch).await;
+    }
+
+    async fn put_batch(&self, batch: Vec<PutRecordsRequestEntry>) {
+        if !batch.is_empty() {
+            let put = self.kinesis().put_records().stream_name(STREAM).set_records(Some(batch)).send().await.unwrap();
+            assert_eq!(put.failed_record_count, Some(0));
+        }
+    }
+
+    /// All shards of the stream.
+    pub async fn shards(&self) -> Vec<Shard> {
+        self.kinesis().list_shards().stream_name(STREAM).send().await.unwrap().shards.unwrap_or_default()
+    }
+
+    /// All records of the stream, by GetRecords: what the daemon must deliver.
+    pub async fn stream_records(&self) -> Vec<StreamRecord> {
+        let mut records = Vec::new();
+        for shard in self.shards().await {
+            let first = self
+                .kinesis()
+                .get_shard_iterator()
+                .stream_name(STREAM)
+                .shard_id(shard.shard_id())
+                .shard_iterator_type(ShardIteratorType::TrimHorizon);
+            let mut iterator = first.send().await.unwrap().shard_iterator;
+            while let Some(current) = iterator.take() {
+                let page = self.kinesis().get_records().shard_iterator(current).send().await.unwrap();
+                let done = page.records.is_empty() && page.millis_behind_latest == Some(0);
+                records.extend(page.records.into_iter().map(|record| StreamRecord {
+                    shard: shard.shard_id().to_owned(),
+                    sequence: record.sequence_number,
+                    partition_key: record.partition_key.unwrap_or_default(),
+                    data: record.data.into_inner(),
+                }));
+                iterator = page.next_shard_iterator.filter(|_| !done);
+            }
+        }
+        records
+    }
+
+    /// The lease rows: shard → (owner, checkpoint).
+    pub async fn leases(&self) -> BTreeMap<String, (Option<String>, String)> {
+        let Ok(rows) = self.dynamodb().scan().table_name("enricher").consistent_read(true).send().await else {
+            return BTreeMap::new();
+        };
+        let text = |row: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, name: &str| {
+            row.get(name).and_then(|value| value.as_s().ok()).cloned()
+        };
+        rows.items()
+            .iter()
+            .map(|row| (text(row, "leaseKey").unwrap(), (text(row, "leaseOwner"), text(row, "checkpoint").unwrap())))
+            .collect()
+    }
+
+    /// Waits until every shard is checkpointed at its last record or its end.
+    pub async fn until_checkpointed(&self, limit: Duration) {
+        let mut last: BTreeMap<String, String> = BTreeMap::new();
+        for record in self.stream_records().await {
+            last.insert(record.shard, record.sequence);
+        }
+        eventually("all records checkpointed", limit, || async {
+            let leases = self.leases().await;
+            let done = |(shard, sequence): (&String, &String)| {
+                leases.get(shard).is_some_and(|(_, at)| at == sequence || at == "SHARD_END")
+            };
+            last.iter().all(done).then_some(())
+        })
+        .await;
+    }
+
+    /// Has Firehose write what it buffers, and makes the delivery stream anew.
+    pub async fn flush_firehose(&self) {
+        let firehose = aws_sdk_firehose::Client::new(&self.aws.control);
+        firehose.delete_delivery_stream().delivery_stream_name(DELIVERY_STREAM).send().await.unwrap();
+    }
+
+    /// The folder of the raw objects.
+    pub fn raw(&self) -> PathBuf {
+        self.path("aws/s3").join(BUCKET).join("raw")
+    }
+
+    /// The folder of the dead letters.
+    pub fn dead_letters(&self) -> PathBuf {
+        self.path("dead")
+    }
+}
