@@ -1,5 +1,7 @@
 //! Black-box tests: the real binaries, over TLS and HTTP/2, against an emulator in a process of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
+
 mod demo;
 mod errors;
 mod http2;

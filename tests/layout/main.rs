@@ -1,5 +1,7 @@
 //! The layout that the design gives: crate edges, sizes of files, one TLS stack, and words that do not belong here.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
+
 use alluvial_tests::workspace_root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
