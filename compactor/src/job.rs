@@ -29,8 +29,8 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The bounds of the schema. Parquet counts levels in 16 bits; 64 structs and lists are far within that, and as
-    /// deep as the readers at hand were seen to go.
+    /// The bounds of the schema. 64 structs and lists within each other are far from where Parquet's 16-bit levels end,
+    /// and the parquet crate reads them back.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_columns: self.settings.max_columns, max_nesting: 64 }
     }

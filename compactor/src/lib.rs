@@ -35,8 +35,9 @@
 //! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key; then
 //! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`. A data column named
 //! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
-//! manifest lists are not read again, so a re-run adds nothing; a run that crashed leaves nothing that the next one
-//! does not take back first. One compactor at a time may write to a destination.
+//! manifest lists are not read again, so a re-run adds nothing; what a crashed run made visible, the next one takes
+//! back first. (In S3, a crashed run also leaves multipart uploads that nobody sees: give the bucket a lifecycle rule
+//! for them.) One compactor at a time may write to a destination.
 
 mod columns;
 mod commit;

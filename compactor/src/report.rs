@@ -91,7 +91,7 @@ pub enum Phase {
     Committing,
 }
 
-/// How far a phase has come.
+/// How far a phase has come. Listing and committing count nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The phase.

@@ -34,7 +34,7 @@ pub async fn run(
         source: Store::open(&settings.src, s3.as_ref())?,
         destination: Store::open(&settings.dst, s3.as_ref())?,
     };
-    progress(phase(Phase::Listing, 0, 0));
+    progress(begun(Phase::Listing));
     let listing = list::list(&job.source).await?;
     if listing.objects.is_empty() {
         return Err(no_objects(settings, &listing));
@@ -65,15 +65,16 @@ async fn compact(
     let scan = job::scan(job, plan, progress).await?;
     let schema = Arc::new(Schema::of(&scan.shape, job.bounds()));
     let built = job::build(job, plan, &scan, &schema, progress).await?;
-    progress(phase(Phase::Committing, plan.inputs.len() as u64, plan.bytes()));
+    progress(begun(Phase::Committing));
     let manifest = manifest(job, plan, &scan, &schema, &built);
     let report = report(plan, &scan, &built, &manifest);
     commit::commit(&job.destination, &built.staged, manifest, done).await?;
     Ok(report)
 }
 
-fn phase(phase: Phase, total_objects: u64, total_bytes: u64) -> Progress {
-    Progress { phase, objects: 0, total_objects, bytes: 0, total_bytes, rows: 0 }
+/// A phase that does not count objects.
+fn begun(phase: Phase) -> Progress {
+    Progress { phase, objects: 0, total_objects: 0, bytes: 0, total_bytes: 0, rows: 0 }
 }
 
 fn no_objects(settings: &Settings, listing: &Listing) -> Error {

@@ -8,6 +8,7 @@
 //! `.staging/` and `.tmp.*` are writes in flight, emptied at start.
 
 mod buckets;
+mod chunks;
 mod conditions;
 mod layout;
 mod list;
@@ -55,7 +56,7 @@ impl S3 {
             Ok(response) if head || response.status() == StatusCode::NOT_MODIFIED => {
                 response.map(|_| full(Bytes::new()))
             }
-            Ok(response) => response.map(BodyExt::boxed_unsync),
+            Ok(response) => response.map(|body| chunks::in_chunks(body.boxed_unsync())),
             Err(error) => {
                 let error = BoxError::from(error);
                 ApiError::server("InternalError", format!("the S3 protocol layer failed: {error}")).into_response()

@@ -87,6 +87,8 @@ pub(crate) struct Decoder {
     crc: crc32fast::Hasher,
     member_start: u64,
     member_text: u64,
+    /// The member's first bytes of text: gzip again, where a delivery stream compresses what is compressed.
+    head: Vec<u8>,
     /// Decompressed bytes of all members that ended well.
     text: u64,
     max_text: u64,
@@ -119,6 +121,7 @@ impl Decoder {
             crc: crc32fast::Hasher::new(),
             member_start: 0,
             member_text: 0,
+            head: Vec::new(),
             text: 0,
             max_text,
             doubt: None,

@@ -15,6 +15,8 @@ pub(crate) enum MemberFault {
     Length { stored: u32, found: u32 },
     #[error("the gzip member is cut off by the end of the object")]
     Truncated,
+    #[error("gzip within gzip: set CompressionFormat of the delivery stream to UNCOMPRESSED")]
+    Nested,
     #[error("neither gzip nor JSON follows the gzip member")]
     Junk,
     #[error("this is {0}, neither gzip nor JSON")]
@@ -57,7 +59,6 @@ pub(crate) fn describe(first: u8) -> &'static str {
         b'"' => "a string",
         b'-' | b'0'..=b'9' => "a number",
         b't' | b'f' | b'n' => "a literal or a word",
-        0x1f => "binary data: is this gzip within gzip?",
         _ => "not JSON",
     }
 }

@@ -22,9 +22,11 @@ pub(super) enum Magic {
     Perhaps,
 }
 
-/// ID1, ID2 and the only compression method there is. None of these bytes can stand in JSON text in this order.
+/// ID1, ID2 and the only compression method there is. They cannot stand in JSON text in this order.
+pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+
+/// Whether `bytes` begin with [`MAGIC`].
 pub(super) fn magic(bytes: &[u8]) -> Magic {
-    const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
     let seen = bytes.len().min(MAGIC.len());
     match bytes[..seen] == MAGIC[..seen] {
         false => Magic::No,

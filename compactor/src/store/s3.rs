@@ -106,7 +106,8 @@ impl S3Store {
                 .range(format!("bytes={}-{}", range.start, range.end - 1))
                 .set_if_match(etag.clone());
             let response = request.send().await.map_err(|error| unless_changed(object, error))?;
-            if etag.is_some() && response.e_tag.is_some() && *etag != response.e_tag {
+            // Not every server honours If-Match.
+            if differ(etag.as_deref(), response.e_tag.as_deref()) {
                 return Err(Error::Changed { object: object.uri.clone() });
             }
             let tag = response.e_tag;
@@ -226,6 +227,11 @@ impl S3Upload {
             tracing::warn!(object = self.store.uri(&self.name), %error, "an unfinished upload stays behind");
         }
     }
+}
+
+/// Whether both are known and not the same; some servers list ETags without their quotes.
+fn differ(a: Option<&str>, b: Option<&str>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| a.trim_matches('"') != b.trim_matches('"'))
 }
 
 /// A GET that fails because the object is not the listed one any more says so.

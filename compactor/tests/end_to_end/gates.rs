@@ -176,6 +176,14 @@ async fn an_object_of_another_format_is_named() {
 }
 
 #[tokio::test]
+async fn gzip_within_gzip_says_which_setting_is_wrong() {
+    let world = World::with(gzip(gzip(lines(0, 10))));
+    let report = world.compact().await;
+    assert_eq!((report.rows, report.quarantined_members, report.quarantined_rows), (0, 1, 0));
+    assert!(report.losses[0].reason.contains("UNCOMPRESSED"), "{}", report.losses[0].reason);
+}
+
+#[tokio::test]
 async fn bad_rows_are_kept_beside() {
     let text = "{\"n\":0}\nnot json\n[1,2]\n{\"n\":1,}\n{\"n\":1}\n\"a\"\n{\"x\":\"\\ud83d\"}\n";
     let world = World::with([gzip(text), gzip(b"{\"n\":\xff}\n")].concat());
@@ -308,6 +316,17 @@ async fn more_columns_than_the_limit_overflow() {
     let rows = crate::support::rows(&world.dst());
     let rest: Value = serde_json::from_str(rows[0]["_overflow"].as_str().expect("text")).expect("JSON");
     assert_eq!((&rows[0]["c09"], &rest["c10"], &rest["c29"]), (&json!(9), &json!(10), &json!(29)));
+}
+
+#[tokio::test]
+async fn twelve_thousand_fields_are_10000_columns_and_the_overflow() {
+    let members: Vec<String> = (0..12_000).map(|n| format!("\"c{n:05}\":{n}")).collect();
+    let world = World::with(gzip(format!("{{{}}}\n{{\"c00000\":1}}\n", members.join(","))));
+    let (report, rows) = world.rows().await;
+    assert_eq!((report.schema.len(), rows.len()), (10_001, 2));
+    let full = rows.iter().find(|row| row["_overflow"].is_string()).expect("a row that overflows");
+    assert_eq!((&full["c09999"], full["c10000"].is_null()), (&json!(9999), true));
+    assert!(full["_overflow"].as_str().expect("text").ends_with("\"c11999\":11999}"));
 }
 
 #[tokio::test]

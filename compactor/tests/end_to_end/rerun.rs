@@ -66,6 +66,16 @@ async fn an_overwritten_object_is_refused() {
     assert_eq!(numbers(&world), [1]);
 }
 
+#[tokio::test]
+async fn a_run_is_a_task_like_any_other() {
+    let world = World::with(row(1));
+    let settings = world.settings();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { alluvial_compactor::run(&settings, None, |_| {}).await });
+    let report = tasks.join_next().await.expect("a task").expect("no panic").expect("compacted");
+    assert_eq!(report.rows, 1);
+}
+
 /// Drops a run when it reaches `phase`, then runs again.
 async fn interrupted_at(phase: Phase) {
     let world = World::new();

@@ -17,6 +17,7 @@ impl Decoder {
         self.state = State::Header;
         self.member_start = self.position();
         self.member_text = 0;
+        self.head.clear();
         self.crc.reset();
         self.inflate.reset(false);
         Ok(Found::Start { offset: self.member_start, plain: false })
@@ -67,6 +68,13 @@ impl Decoder {
         }
         if length == 0 {
             return Err(Wait::Again);
+        }
+        if self.head.len() < gzip::MAGIC.len() {
+            let missing = gzip::MAGIC.len() - self.head.len();
+            self.head.extend_from_slice(&self.out[..length.min(missing)]);
+            if self.head == gzip::MAGIC {
+                return self.damaged(MemberFault::Nested);
+            }
         }
         self.crc.update(&self.out[..length]);
         Ok(Found::Inflated(length))

@@ -118,6 +118,9 @@ fn what_is_wrong_is_named_with_its_range() {
     assert_eq!(junk.text, [A, B].concat());
     assert_eq!(junk.losses, [Loss { from: start, to: start + 13, fault: MemberFault::Junk }]);
 
+    let nested = content(&gzip(&[&a[..], &b].concat(), 6));
+    assert!(matches!(nested.losses[..], [Loss { from: 0, fault: MemberFault::Nested, .. }]), "{nested:?}");
+
     let foreign = content(b"PAR1 and so on");
     assert_eq!(foreign.losses, [Loss { from: 0, to: 14, fault: MemberFault::Foreign("a Parquet file") }]);
 }
