@@ -16,6 +16,14 @@ pub(crate) struct Share {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+#[cfg(any(test, feature = "conformance"))]
+impl Share {
+    /// A share of nothing.
+    pub(crate) fn none() -> Self {
+        Self { _permit: None }
+    }
+}
+
 impl Budget {
     /// A budget of `limit_bytes`, at most 4 GiB.
     pub fn new(limit_bytes: usize) -> Self {

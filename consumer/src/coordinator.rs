@@ -5,17 +5,18 @@ use crate::feed::ShardFeed;
 use crate::lease::{HeldLease, Lease};
 use crate::shard::{self, Outcome, Shared};
 use crate::status::{ShardState, StatusBoard};
-use crate::topology::{may_start, missing_leases};
+use crate::topology::{first_position, may_start, missing_leases};
 use alluvial_record::ShardId;
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
 use alluvial_runtime::tasks::Tasks;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Time between two looks at leases that others hold.
@@ -68,18 +69,18 @@ pub(crate) async fn run(
     }
 }
 
-/// Renews every held lease, again and again. A task of its own, so that no slow shard delays it.
+/// Renews every held lease, again and again. Each write has its own deadline, so that a slow one delays no other.
 async fn renew_all(held: Held, interval: Duration) -> Result<(), Error> {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        sleep(interval).await;
+        ticks.tick().await;
         let leases: Vec<HeldLease> = held.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         join_all(leases.iter().map(|lease| async move {
-            match timeout(interval, lease.renew()).await {
-                Ok(Err(error)) if error.kind() != ErrorKind::LostLease => {
-                    tracing::warn!(shard = %lease.shard(), error = %chain(&error), "lease not renewed");
-                }
-                Err(_) => tracing::warn!(shard = %lease.shard(), "lease not renewed within {interval:?}"),
-                _ => {}
+            if let Err(error) = lease.renew().await
+                && error.kind() != ErrorKind::LostLease
+            {
+                tracing::warn!(shard = %lease.shard(), error = %chain(&error), "lease not renewed");
             }
         }))
         .await;
@@ -101,10 +102,19 @@ impl Coordinator {
                     break;
                 }
             }
+            let feeds = self.feeds.clone();
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = sleep(CLAIM_INTERVAL) => {}
-                Some(ended) = self.tasks.next() => self.note(ended, &mut failure)?,
+                // Nobody takes records any more: reading on would be of no use.
+                () = feeds.closed() => self.stop.cancel(),
+                Some(ended) = self.tasks.next() => {
+                    self.note(ended, &mut failure)?;
+                    // Many shards end together in a reshard: one look at the table serves them all.
+                    while let Some(Some(ended)) = self.tasks.next().now_or_never() {
+                        self.note(ended, &mut failure)?;
+                    }
+                }
             }
         }
         while let Some(ended) = self.tasks.next().await {
@@ -120,7 +130,7 @@ impl Coordinator {
         failure: &mut Option<Error>,
     ) -> Result<(), Error> {
         let (_, (shard, outcome)) =
-            ended.map_err(|died| Error::caused(ErrorKind::Fatal, "the task of a shard panicked", died))?;
+            ended.map_err(|died| Error::caused(ErrorKind::Internal, "the task of a shard panicked", died))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
         if let Outcome::Failed(error) = outcome {
             tracing::error!(%shard, error = %chain(&error), "shard cannot be read; stopping");
@@ -177,12 +187,19 @@ impl Coordinator {
 
     async fn start(&mut self, lease: &Lease) -> Result<(), Error> {
         let Some(taken) = self.shared.leases.take(lease, &self.shared.settings.worker).await? else {
+            tracing::debug!(shard = %lease.shard, "another worker was faster");
             return Ok(());
         };
         self.observed.remove(&lease.shard);
-        tracing::info!(shard = %lease.shard, from = %taken.checkpoint, previous_owner = ?lease.owner, "lease taken");
-        let from = taken.checkpoint;
-        let held = HeldLease::new(self.shared.leases.clone(), taken);
+        tracing::info!(shard = %lease.shard, checkpoint = %taken.checkpoint, previous_owner = ?lease.owner, "lease taken");
+        let settings = &self.shared.settings;
+        let from = first_position(taken.checkpoint, settings.start, self.clock.now_millis());
+        let moved = from != taken.checkpoint;
+        let held = HeldLease::new(self.shared.leases.clone(), taken, settings.failover);
+        if moved {
+            // Written before the first read: a restart must not take another moment for the beginning.
+            held.checkpoint(from, &[]).await?;
+        }
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.shard.clone(), held.clone());
         let (shared, feeds, stop) = (Arc::clone(&self.shared), self.feeds.clone(), self.stop.clone());
         let status = self.status.of(&lease.shard);

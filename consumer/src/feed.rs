@@ -30,6 +30,14 @@ pub struct Batch {
     pub(crate) _share: Share,
 }
 
+#[cfg(any(test, feature = "conformance"))]
+impl Batch {
+    /// A batch outside of any budget, for tests of what takes batches.
+    pub fn unbudgeted(first: u64, records: Vec<Record>) -> Self {
+        Self { first, records, _share: Share::none() }
+    }
+}
+
 /// One shard, for as long as this worker reads it.
 ///
 /// `batches` ends when the shard ends, the lease is lost, or the consumer stops. What was read is then delivered and

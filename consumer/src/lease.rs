@@ -88,6 +88,25 @@ pub enum Written {
     Refused(Option<Box<Lease>>),
 }
 
+impl Written {
+    /// Done, where the row that stood in the way is the very row that was wanted: the first attempt was applied.
+    fn or_own_effect(self, wanted: &Lease) -> Self {
+        match self {
+            Self::Refused(Some(found)) if *found == *wanted => Self::Done,
+            other => other,
+        }
+    }
+}
+
+/// What a write does about a graceful handoff, which the Kinesis Client Library marks with `checkpointOwner`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handoff {
+    /// Refuse to write: the lease is being handed to another worker.
+    Respect,
+    /// End it: the lease is taken.
+    End,
+}
+
 /// Where leases are kept. Both keep the same promises, and pass the same tests.
 #[derive(Debug, Clone)]
 pub enum LeaseTable {
@@ -134,7 +153,7 @@ impl LeaseTable {
         }
     }
 
-    /// Replaces the row of `wanted.shard` if its counter is `held_counter`.
+    /// Replaces the row of `wanted.shard` if its counter is `held_counter`, and no handoff to another worker is under way.
     ///
     /// A write whose first answer was lost and that finds its own effect counts as done.
     ///
@@ -142,14 +161,10 @@ impl LeaseTable {
     /// [`crate::ErrorKind::Wait`] when DynamoDB is throttled or out of reach.
     pub async fn replace(&self, held_counter: u64, wanted: &Lease) -> Result<Written, Error> {
         let written = match self {
-            Self::Dynamo(table) => table.replace(held_counter, wanted).await?,
+            Self::Dynamo(table) => table.replace(held_counter, wanted, Handoff::Respect).await?,
             Self::Memory(table) => table.replace(held_counter, wanted),
         };
-        Ok(match written {
-            // The row is ours with the very counter that we meant to write: the first attempt was applied.
-            Written::Refused(Some(found)) if *found == *wanted => Written::Done,
-            other => other,
-        })
+        Ok(written.or_own_effect(wanted))
     }
 
     /// Takes a free or abandoned lease for `worker`; `None` when another worker was faster.
@@ -158,7 +173,12 @@ impl LeaseTable {
     /// As [`LeaseTable::replace`].
     pub async fn take(&self, lease: &Lease, worker: &str) -> Result<Option<Lease>, Error> {
         let wanted = lease.taken_by(worker);
-        Ok(match self.replace(lease.counter, &wanted).await? {
+        let written = match self {
+            // A handoff whose workers are gone would keep the lease from everybody.
+            Self::Dynamo(table) => table.replace(lease.counter, &wanted, Handoff::End).await?,
+            Self::Memory(table) => table.replace(lease.counter, &wanted),
+        };
+        Ok(match written.or_own_effect(&wanted) {
             Written::Done => Some(wanted),
             Written::Refused(_) => None,
         })

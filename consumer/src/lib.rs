@@ -32,4 +32,4 @@ pub use lease::{DynamoLeases, GarbledLease, HeldLease, Lease, LeaseTable, Memory
 pub use progress::{Ack, Progress};
 pub use settings::Settings;
 pub use status::{ShardState, ShardStatus, StatusBoard};
-pub use topology::{Shard, StartPosition, may_start, missing_leases};
+pub use topology::{Shard, StartPosition, first_position, may_start, missing_leases, ready_children};

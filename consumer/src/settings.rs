@@ -22,7 +22,8 @@ pub struct Settings {
     pub failover: Duration,
     /// Time between two checkpoints of a shard. Longer writes less, and repeats more after a crash.
     pub checkpoint_interval: Duration,
-    /// Time between two looks at the shards of the stream and at the lease table.
+    /// Time between two listings of the stream's shards, which find what events did not tell. The lease table is read every
+    /// two seconds.
     pub sync_interval: Duration,
     /// Longest wait for a subscription to open, its first frame included.
     pub open_deadline: Duration,

@@ -4,17 +4,19 @@ mod keeper;
 mod reader;
 
 use crate::budget::Budget;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::feed::ShardFeed;
-use crate::lease::{HeldLease, LeaseTable};
+use crate::lease::{HeldLease, Lease, LeaseTable};
 use crate::settings::Settings;
 use crate::status::{ShardState, ShardStatus};
 use crate::stream::Stream;
+use crate::topology::ready_children;
 use alluvial_record::{Checkpoint, ShardId};
+use alluvial_runtime::exit::chain;
 use aws_sdk_kinesis::Client;
 use reader::ReadEnd;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Batches that wait for the pipeline; the byte budget bounds what they hold.
@@ -31,6 +33,15 @@ pub(crate) struct Shared {
     pub(crate) consumer_arn: String,
     pub(crate) leases: LeaseTable,
     pub(crate) budget: Budget,
+}
+
+/// How far a shard has been read, for the checkpoints of one that brings no records.
+#[derive(Debug, Clone, Default)]
+struct Tip {
+    /// Records handed out.
+    handed_out: u64,
+    /// Where the next subscription would go on, once all of those are done.
+    continuation: Option<String>,
 }
 
 /// How a shard ended for this worker.
@@ -62,12 +73,17 @@ pub(crate) async fn run(
     // Cancelled when draining must end; the lease's own token ends it when the lease is lost.
     let abandon = held.lost().child_token();
     let feed = ShardFeed { shard: shard.clone(), batches, acks, abandon: abandon.clone() };
-    if feeds.send(feed).await.is_err() {
+    let taken = tokio::select! {
+        sent = feeds.send(feed) => sent.is_ok(),
+        () = stop.cancelled() => false,
+    };
+    if !taken {
         return (shard, release(&held, &status).await);
     }
-    let reader = reader::Reader::new(&shared, &shard, from, &status, random);
+    let (tip, tips) = watch::channel(Tip::default());
+    let reader = reader::Reader::new(&shared, &held, from, &status, tip, random);
     let reading = reader.read(batch_tx, &stop, held.lost());
-    let keeping = keeper::keep(&held, ack_rx, &status, shared.settings.checkpoint_interval);
+    let keeping = keeper::keep(&held, ack_rx, tips, &status, shared.settings.checkpoint_interval, &abandon);
     let drained = CancellationToken::new();
     let draining = async {
         tokio::select! {
@@ -116,6 +132,15 @@ async fn finish(
                     status.enter(ShardState::Ended);
                     Outcome::Ended
                 }
+                Err(error) if error.kind() == ErrorKind::LostLease => {
+                    status.enter(ShardState::LeaseLost);
+                    Outcome::Lost
+                }
+                // Its end is found again, without any record, by whoever takes the lease next.
+                Err(error) if error.kind() == ErrorKind::Wait => {
+                    tracing::warn!(shard = %held.shard(), error = %chain(&error), "end of shard not written; tried again");
+                    release(held, status).await
+                }
                 Err(error) => Outcome::Failed(error),
             }
         }
@@ -129,14 +154,19 @@ async fn finish(
 
 /// The children get their leases before SHARD_END is written: a crash in between leaves them waiting, never missing.
 async fn end_shard(shared: &Shared, held: &HeldLease, children: &[crate::topology::Shard]) -> Result<(), Error> {
-    for child in children {
-        shared.leases.create(&crate::lease::Lease::new(child, Checkpoint::TrimHorizon)).await?;
+    let merged = children.iter().any(|child| child.parents.len() > 1);
+    let leases = if merged { shared.leases.list().await? } else { Vec::new() };
+    for child in ready_children(children, held.shard(), &leases) {
+        shared.leases.create(&Lease::new(child, Checkpoint::TrimHorizon)).await?;
     }
     let names: Vec<ShardId> = children.iter().map(|child| child.id.clone()).collect();
     keeper::checkpoint(held, Checkpoint::ShardEnd, &names).await?;
     let names: Vec<&str> = names.iter().map(ShardId::as_str).collect();
     tracing::info!(shard = %held.shard(), children = %names.join(" "), "shard is done");
-    held.release().await
+    if let Err(error) = held.release().await {
+        tracing::debug!(shard = %held.shard(), error = %chain(&error), "lease of a shard that is done not released");
+    }
+    Ok(())
 }
 
 async fn release(held: &HeldLease, status: &ShardStatus) -> Outcome {

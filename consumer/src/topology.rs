@@ -34,26 +34,58 @@ pub enum StartPosition {
 
 /// Leases to make for shards that have none.
 ///
-/// On the very first start: every shard for [`StartPosition::TrimHorizon`] and [`StartPosition::AtTimestamp`], the open
-/// ones for [`StartPosition::Latest`], anchored at `now_millis`. Later: every shard of which no descendant has a lease
-/// yet, from its oldest record on, since it is the child of a shard that is being read, or was missed.
+/// A shard of which a descendant has a lease is past. One below a leased shard is read from its oldest record on. Any
+/// other is new to this application, and starts where [`StartPosition`] says: for [`StartPosition::Latest`] at `now_millis`,
+/// or at the moment that the first leases were anchored at, since workers that start together, and a start that was
+/// interrupted, must not differ. Only on an empty table are closed shards left out: later they may have been split
+/// after the anchor.
 pub fn missing_leases(shards: &[Shard], leases: &[Lease], start: StartPosition, now_millis: u64) -> Vec<Lease> {
     let known: BTreeSet<&ShardId> = leases.iter().map(|lease| &lease.shard).collect();
-    let first_start = known.is_empty();
     let passed = ancestors(shards, &known);
-    shards
-        .iter()
-        .filter(|shard| !known.contains(&shard.id) && !passed.contains(&shard.id))
-        .filter(|shard| !first_start || shard.open || start != StartPosition::Latest)
-        .map(|shard| {
+    let anchored = |lease: &Lease| match lease.checkpoint {
+        Checkpoint::AtTimestamp(millis) => Some(millis),
+        _ => None,
+    };
+    let starting = leases.iter().all(|lease| anchored(lease).is_some());
+    let anchor = leases.iter().filter_map(anchored).min().unwrap_or(now_millis);
+    let missing = shards.iter().filter(|shard| !known.contains(&shard.id) && !passed.contains(&shard.id));
+    missing
+        .filter_map(|shard| {
+            let below = ancestors(shards, &BTreeSet::from([&shard.id])).iter().any(|ancestor| known.contains(ancestor));
             let checkpoint = match start {
-                StartPosition::Latest if first_start => Checkpoint::AtTimestamp(now_millis),
-                StartPosition::AtTimestamp(millis) if first_start => Checkpoint::AtTimestamp(millis),
-                _ => Checkpoint::TrimHorizon,
+                _ if below => Checkpoint::TrimHorizon,
+                StartPosition::TrimHorizon => Checkpoint::TrimHorizon,
+                StartPosition::AtTimestamp(millis) => Checkpoint::AtTimestamp(millis),
+                StartPosition::Latest if leases.is_empty() && !shard.open => return None,
+                StartPosition::Latest if starting => Checkpoint::AtTimestamp(anchor),
+                StartPosition::Latest => Checkpoint::TrimHorizon,
             };
-            Lease::new(shard, checkpoint)
+            Some(Lease::new(shard, checkpoint))
         })
         .collect()
+}
+
+/// Where a shard is read from whose lease says where to begin but not at which record.
+///
+/// LATEST becomes a moment, so that it means the same after a restart. The Kinesis Client Library keeps the time of
+/// AT_TIMESTAMP in its settings and writes 0: ours say it.
+pub fn first_position(checkpoint: Checkpoint, start: StartPosition, now_millis: u64) -> Checkpoint {
+    match (checkpoint, start) {
+        (Checkpoint::Latest, _) => Checkpoint::AtTimestamp(now_millis),
+        (Checkpoint::AtTimestamp(0), StartPosition::AtTimestamp(millis)) => Checkpoint::AtTimestamp(millis),
+        (Checkpoint::AtTimestamp(0), StartPosition::Latest) => Checkpoint::AtTimestamp(now_millis),
+        (Checkpoint::AtTimestamp(0), StartPosition::TrimHorizon) => Checkpoint::TrimHorizon,
+        (known, _) => known,
+    }
+}
+
+/// Those of `children` that may get their leases now that `ended` is done: each parent is done with it, or has a lease.
+///
+/// A merged shard with a parent that has none yet (because the shard above that one is still being read) would not
+/// know whom to wait for. Its other parent makes its lease when it ends, or the next listing makes both.
+pub fn ready_children<'a>(children: &'a [Shard], ended: &ShardId, leases: &[Lease]) -> Vec<&'a Shard> {
+    let leased = |parent: &ShardId| parent == ended || leases.iter().any(|lease| lease.shard == *parent);
+    children.iter().filter(|child| child.parents.iter().all(leased)).collect()
 }
 
 /// Every shard that came before one of `leased`.
@@ -137,6 +169,36 @@ mod tests {
         assert!(!may_start(&merged, &with(Checkpoint::ShardEnd, Checkpoint::TrimHorizon)));
         assert!(!may_start(&merged, &with(Checkpoint::TrimHorizon, Checkpoint::ShardEnd)));
         assert!(may_start(&merged, &with(Checkpoint::ShardEnd, Checkpoint::ShardEnd)));
+    }
+
+    #[test]
+    fn a_start_that_was_interrupted_goes_on_from_the_same_moment() {
+        let shards = [shard("a", &[], true), shard("b", &[], false), shard("c", &["b"], true)];
+        let first = [lease(&shards[0], Checkpoint::AtTimestamp(7))];
+        let made = missing_leases(&shards, &first, StartPosition::Latest, 99);
+        assert_eq!(names(&made), [("b", Checkpoint::AtTimestamp(7)), ("c", Checkpoint::AtTimestamp(7))]);
+        let made = missing_leases(&shards, &first, StartPosition::AtTimestamp(7), 99);
+        assert_eq!(names(&made), [("b", Checkpoint::AtTimestamp(7)), ("c", Checkpoint::AtTimestamp(7))]);
+    }
+
+    #[test]
+    fn a_merged_shard_gets_its_lease_only_when_every_parent_has_one() {
+        // A is split into A1 and A2, B into B1 and B2, and A2 and B1 are merged into M, while A is still being read.
+        let (a, b1, m) = (shard("A", &[], false), shard("B1", &["B"], false), shard("M", &["A2", "B1"], true));
+        let leases = [lease(&a, Checkpoint::TrimHorizon), lease(&b1, Checkpoint::TrimHorizon)];
+        assert!(ready_children(std::slice::from_ref(&m), &b1.id, &leases).is_empty());
+        let a2 = shard("A2", &["A"], false);
+        let leases = [leases.as_slice(), &[lease(&a2, Checkpoint::TrimHorizon)]].concat();
+        assert_eq!(ready_children(std::slice::from_ref(&m), &b1.id, &leases), [&m]);
+    }
+
+    #[test]
+    fn latest_becomes_a_moment_and_a_moment_that_only_the_settings_know_is_taken_from_there() {
+        let first = |checkpoint, start| first_position(checkpoint, start, 9);
+        assert_eq!(first(Checkpoint::Latest, StartPosition::TrimHorizon), Checkpoint::AtTimestamp(9));
+        assert_eq!(first(Checkpoint::AtTimestamp(0), StartPosition::AtTimestamp(5)), Checkpoint::AtTimestamp(5));
+        assert_eq!(first(Checkpoint::AtTimestamp(0), StartPosition::TrimHorizon), Checkpoint::TrimHorizon);
+        assert_eq!(first(Checkpoint::AtTimestamp(3), StartPosition::Latest), Checkpoint::AtTimestamp(3));
     }
 
     #[test]

@@ -84,7 +84,14 @@ fn parse(text: &str, base: &Path, default_worker: &str) -> Result<Checked, Strin
 
 impl Source {
     fn check(&self, default_worker: &str) -> Result<Settings, InvalidSetting> {
-        for (name, value) in [("source.stream", &self.stream), ("source.application", &self.application)] {
+        let names = [
+            ("source.stream", Some(&self.stream)),
+            ("source.application", Some(&self.application)),
+            ("source.lease_table", self.lease_table.as_ref()),
+            ("source.consumer_name", self.consumer_name.as_ref()),
+            ("source.worker", self.worker.as_ref()),
+        ];
+        for (name, value) in names.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             if value.is_empty() {
                 return Err(InvalidSetting::new(name, "is empty"));
             }

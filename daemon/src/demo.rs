@@ -98,7 +98,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, Failure> {
     let shutdown =
         Shutdown::on_signals().map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))?;
     let began = Instant::now();
-    let dir = folder::prepare(&args.dir)?;
+    let folder = folder::prepare(&args.dir)?;
+    let dir = folder.path.clone();
     let emulator = emulator::start(alluvial_emulator::Settings::new(&dir)).await?;
     console.done("emulator", &format!("{}   kinesis firehose s3 dynamodb", emulator.endpoint()));
     let aws = Aws::local(&emulator.endpoint(), scene::REGION, emulator.ca_bundle()).await?;
@@ -188,19 +189,19 @@ async fn work(
         ),
     );
     scene::finish_delivery(&running.aws).await?;
-    let (compacted, raw) = compact(running, dir).await?;
+    let compacted = compact(running, dir).await?;
     console.done(
         "compact",
         &format!(
             "{} objects → {} Parquet files, {} rows in {:.1} s",
-            grouped(raw),
+            grouped(compacted.objects),
             compacted.files,
             grouped(compacted.rows),
             compacted.seconds
         ),
     );
     let verdict = verify::verify(dir, &truth)?;
-    let report = Report::new(&loaded, &ledger, &compacted, raw, &verdict);
+    let report = Report::new(&loaded, &ledger, compacted, &verdict);
     let exit = report.exit();
     Ok((report, exit))
 }
@@ -219,15 +220,31 @@ async fn until_settled(ledger: &alluvial_enrich::Ledger, records: u64) -> bool {
     }
 }
 
-/// Turns the raw objects into Parquet, through S3 as a job in AWS would; returns its report and the objects read.
-async fn compact(running: &Running, dir: &std::path::Path) -> Result<(alluvial_compactor::Report, u64), Failure> {
+/// Turns the raw objects into Parquet, through S3 as a job in AWS would.
+async fn compact(running: &Running, dir: &std::path::Path) -> Result<Compacted, Failure> {
+    let s3 = s3_client(&running.aws);
+    let listing = s3.list_objects_v2().bucket(scene::BUCKET).prefix(scene::RAW_PREFIX).max_keys(1).send().await;
+    let listing =
+        listing.map_err(|error| Failure::internal(format!("emulator: list the bucket: {}", chain(&error))))?;
+    if listing.contents().is_empty() {
+        // Every record was refused, or there was none.
+        return Ok(Compacted::default());
+    }
     let src = Location::S3 { bucket: scene::BUCKET.into(), prefix: scene::RAW_PREFIX.trim_end_matches('/').into() };
     let settings = alluvial_compactor::Settings::new(src, Location::Local(dir.join("parquet")));
-    let report = alluvial_compactor::run(&settings, Some(s3_client(&running.aws)), |_| {})
+    let report = alluvial_compactor::run(&settings, Some(s3), |_| {})
         .await
         .map_err(|error| Failure::internal(format!("compact: {}", chain(&error))))?;
-    let objects = report.objects;
-    Ok((report, objects))
+    Ok(Compacted { objects: report.objects, files: report.files, rows: report.rows, seconds: report.seconds })
+}
+
+/// What the compaction did.
+#[derive(Debug, Clone, Copy, Default)]
+struct Compacted {
+    objects: u64,
+    files: u64,
+    rows: u64,
+    seconds: f64,
 }
 
 /// Keeps everything up, so that a person may look and write more.

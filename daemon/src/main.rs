@@ -17,7 +17,12 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     finish(match runtime {
-        Ok(runtime) => runtime.block_on(cli.run()),
+        Ok(runtime) => {
+            let result = runtime.block_on(cli.run());
+            // A blocking call that hangs, such as a write to a dead network drive, must not hold up the exit.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Failure::internal(format!("cannot start: {error}"))),
     })
 }

@@ -39,7 +39,7 @@ pub(crate) async fn run(path: &Path, aws: &AwsArgs) -> Result<Exit, Failure> {
         delivered = total.delivered,
         filtered = total.filtered,
         dead_lettered = total.dead_lettered,
-        not_delivered = total.in_flight(),
+        not_delivered = total.abandoned + total.in_flight(),
         "stopped"
     );
     Ok(if total.dead_lettered > 0 { Exit::Partial } else { Exit::Done })

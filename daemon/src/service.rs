@@ -44,6 +44,10 @@ impl Service {
         let dynamo = aws_sdk_dynamodb::Client::new(&aws.control);
         let leases = LeaseTable::Dynamo(DynamoLeases::new(dynamo, settings.lease_table));
         let dead_letters = settings.pipeline.dead_letter.open(|| s3_client(aws));
+        dead_letters
+            .check()
+            .await
+            .map_err(|error| Failure::remote(format!("on_error.dead_letter: {}", chain(&error))))?;
         let stream = settings.consumer.stream.clone();
         let clients = Clients::new(&aws.control, &subscriptions, leases);
         let (consumer, feeds) =
@@ -100,6 +104,7 @@ fn remote(error: Error) -> Failure {
     let text = chain(&error);
     match error.kind() {
         ErrorKind::Wait => Failure::remote(format!("{text}; is the endpoint right and reachable?")),
+        ErrorKind::Internal => Failure::internal(text),
         _ => Failure::remote(text),
     }
 }

@@ -1,7 +1,8 @@
 //! The dead-letter store: records that cannot be rows, with payload, position and reason.
 //!
-//! One object for the rejected records of one batch, NDJSON, named after the first of them:
-//! `<stream>/<shard>/<sequence>-<sub sequence>.ndjson`. The same records rejected again replace their object.
+//! One object for the rejected records of one batch, NDJSON, named after the first and the last of them:
+//! `<stream>/<shard>/<sequence>-<sub sequence>_<sequence>-<sub sequence>.ndjson`. An object is only ever replaced by one with
+//! the same records; records that are read again after a crash may lie in two.
 
 use crate::row::Reason;
 use alluvial_record::{Position, ShardId};
@@ -89,15 +90,47 @@ pub enum DeadLetterError {
 }
 
 impl DeadLetters {
+    /// Looks whether the store is there and may be written, so that a wrong place is found at the start and not at the
+    /// first bad record, which would hold up its shard.
+    ///
+    /// # Errors
+    /// [`DeadLetterError`] with the place.
+    pub async fn check(&self) -> Result<(), DeadLetterError> {
+        match self {
+            Self::Local(root) => {
+                let (path, root) = (root.clone(), root.clone());
+                let probed = tokio::task::spawn_blocking(move || probe(&root)).await;
+                probed
+                    .unwrap_or_else(|died| Err(io::Error::other(died)))
+                    .map_err(|source| DeadLetterError::Local { path, source })
+            }
+            Self::S3 { client, bucket, prefix } => match client.head_bucket().bucket(bucket).send().await {
+                // Writing may be allowed where looking is not.
+                Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == 403) => {
+                    tracing::warn!(
+                        bucket,
+                        "not allowed to look at the bucket of the dead-letter store (s3:ListBucket)"
+                    );
+                    Ok(())
+                }
+                Err(error) => {
+                    Err(DeadLetterError::S3 { bucket: bucket.clone(), key: prefix.clone(), source: error.into() })
+                }
+                Ok(_) => Ok(()),
+            },
+        }
+    }
+
     /// Stores rejected records of one shard, durably: when this returns, they may be acknowledged.
     ///
     /// # Errors
     /// [`DeadLetterError`]; storing them again is safe.
     pub async fn store(&self, stream: &str, shard: &ShardId, rejected: &[Rejected]) -> Result<(), DeadLetterError> {
-        let Some(first) = rejected.first() else {
+        let (Some(first), Some(last)) = (rejected.first(), rejected.last()) else {
             return Ok(());
         };
-        let name = format!("{stream}/{shard}/{}-{}.ndjson", first.position.sequence, first.position.sub_sequence);
+        let end = |record: &Rejected| format!("{}-{}", record.position.sequence, record.position.sub_sequence);
+        let name = format!("{stream}/{shard}/{}_{}.ndjson", end(first), end(last));
         let body = lines(shard, rejected)?;
         match self {
             Self::Local(root) => {
@@ -148,6 +181,14 @@ fn lines(shard: &ShardId, rejected: &[Rejected]) -> Result<Vec<u8>, DeadLetterEr
     Ok(body)
 }
 
+/// Makes the folder, and a file in it that is removed again.
+fn probe(root: &std::path::Path) -> io::Result<()> {
+    std::fs::create_dir_all(root)?;
+    let path = root.join(format!(".probe-{}", std::process::id()));
+    std::fs::write(&path, b"")?;
+    std::fs::remove_file(path)
+}
+
 /// Writes a file that appears whole or not at all, and survives a power cut once this returns.
 fn write_whole(path: &std::path::Path, body: &[u8]) -> io::Result<()> {
     use io::Write as _;
@@ -182,7 +223,7 @@ mod tests {
         ];
         store.store("orders", &"shardId-000000000001".into(), &two).await.unwrap();
         store.store("orders", &"shardId-000000000001".into(), &two).await.unwrap();
-        let text = std::fs::read_to_string(dir.path().join("orders/shardId-000000000001/495-2.ndjson")).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("orders/shardId-000000000001/495-2_496-2.ndjson")).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2, "storing again replaces");
         assert_eq!(lines[0]["payload"], "not json");
@@ -204,6 +245,6 @@ mod tests {
             reason: Reason::NotText(0),
         }];
         let error = DeadLetters::Local(file).store("s", &"a".into(), &one).await.unwrap_err();
-        assert!(error.to_string().contains("file/s/a/1-0.ndjson"), "{error}");
+        assert!(error.to_string().contains("file/s/a/1-0_1-0.ndjson"), "{error}");
     }
 }

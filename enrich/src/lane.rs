@@ -103,13 +103,18 @@ impl Lane {
 
     /// Takes batches until the feed ends and all is delivered, or the feed is abandoned.
     pub(crate) async fn run(mut self) {
-        let abandon = self.feed.abandon.clone();
-        tokio::select! {
+        let (abandon, acks) = (self.feed.abandon.clone(), self.feed.acks.clone());
+        let ended = tokio::select! {
             biased;
-            () = abandon.cancelled() => {
-                tracing::warn!(shard = %self.feed.shard, "abandoned: what is not acknowledged is read again by the next owner");
-            }
-            _ = self.deliver() => {}
+            () = abandon.cancelled() => Err(Abandoned),
+            // Nobody keeps acknowledgements any more: the shard's task is gone.
+            () = acks.closed() => Err(Abandoned),
+            ended = self.deliver() => ended,
+        };
+        if ended.is_err() {
+            let abandoned = self.ledger.abandon();
+            tracing::warn!(shard = %self.feed.shard, records = abandoned,
+                "abandoned: what is not acknowledged is read again by the next owner");
         }
     }
 
@@ -139,8 +144,9 @@ impl Lane {
             // Many records are one long stretch of computing; others get their turn in between.
             tokio::task::consume_budget().await;
         }
+        // Here and not later: their payloads would outlive the batch's share of the byte budget.
+        self.store_rejected().await;
         if self.packer.is_empty() {
-            self.store_rejected().await;
             self.acknowledge_rowless().await;
         }
         Ok(())
@@ -276,3 +282,6 @@ async fn settled(in_flight: &mut Option<InFlight>) -> bool {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The conservation ledger: in = delivered + filtered + dead-lettered + in flight, for every shard. A difference is a bug.
+//! The conservation ledger: in = delivered + filtered + dead-lettered + abandoned + in flight, for every shard. A difference is a bug.
 
 use alluvial_record::ShardId;
 use hdrhistogram::Histogram;
@@ -19,6 +19,7 @@ pub struct ShardLedger {
     delivered: AtomicU64,
     filtered: AtomicU64,
     dead_lettered: AtomicU64,
+    abandoned: AtomicU64,
 }
 
 /// A reading of the ledger, in records.
@@ -32,19 +33,29 @@ pub struct Counts {
     pub filtered: u64,
     /// In the dead-letter store.
     pub dead_lettered: u64,
+    /// Given up without any of these, because the lease was lost or draining took too long. Not checkpointed: the next
+    /// owner of the shard reads them again.
+    pub abandoned: u64,
 }
 
 impl Counts {
-    /// Records that are none of delivered, filtered and dead-lettered yet. After a drain it is 0.
+    /// Records that are none of delivered, filtered, dead-lettered and abandoned yet. After a drain it is 0.
     pub fn in_flight(&self) -> u64 {
-        self.received.saturating_sub(self.delivered + self.filtered + self.dead_lettered)
+        self.received.saturating_sub(self.delivered + self.filtered + self.dead_lettered + self.abandoned)
     }
 }
 
 impl ShardLedger {
     fn new(settled: watch::Sender<u64>) -> Self {
         let zero = AtomicU64::default;
-        Self { settled, received: zero(), delivered: zero(), filtered: zero(), dead_lettered: zero() }
+        Self {
+            settled,
+            received: zero(),
+            delivered: zero(),
+            filtered: zero(),
+            dead_lettered: zero(),
+            abandoned: zero(),
+        }
     }
 
     fn settle(&self, counter: &AtomicU64, records: u64) {
@@ -68,6 +79,13 @@ impl ShardLedger {
         self.settle(&self.dead_lettered, records);
     }
 
+    /// Gives up what is in flight; returns how many records that were. Called once nothing of the shard is counted any more.
+    pub(crate) fn abandon(&self) -> u64 {
+        let rest = self.counts().in_flight();
+        self.abandoned.fetch_add(rest, Ordering::Relaxed);
+        rest
+    }
+
     /// The counts now. What is done is read before what came in, so that no more is done than came.
     pub fn counts(&self) -> Counts {
         let (delivered, filtered, dead_lettered) = (
@@ -75,7 +93,8 @@ impl ShardLedger {
             self.filtered.load(Ordering::Relaxed),
             self.dead_lettered.load(Ordering::Relaxed),
         );
-        Counts { received: self.received.load(Ordering::Relaxed), delivered, filtered, dead_lettered }
+        let abandoned = self.abandoned.load(Ordering::Relaxed);
+        Counts { received: self.received.load(Ordering::Relaxed), delivered, filtered, dead_lettered, abandoned }
     }
 }
 
@@ -145,6 +164,7 @@ impl Ledger {
             delivered: sum.delivered + counts.delivered,
             filtered: sum.filtered + counts.filtered,
             dead_lettered: sum.dead_lettered + counts.dead_lettered,
+            abandoned: sum.abandoned + counts.abandoned,
         })
     }
 
@@ -215,6 +235,7 @@ mod tests {
         b.dead_letter(1);
         let total = ledger.total();
         assert_eq!((total.received, total.in_flight()), (15, 7));
+        assert_eq!((a.abandon(), ledger.total().in_flight()), (3, 4));
         assert_eq!(total.received, total.delivered + total.filtered + total.dead_lettered + total.in_flight());
     }
 

@@ -17,6 +17,9 @@ pub enum Reason {
     /// The payload is no JSON object, or more than one.
     #[error("not a JSON object: {0}")]
     NotAnObject(String),
+    /// The payload is nested deeper than `compact` and other readers take.
+    #[error("nested deeper than {MOST_DEPTH} objects and arrays")]
+    TooDeep,
     /// The row does not fit into one Firehose record even when it is alone and compressed.
     #[error(
         "too large: {row_bytes} bytes of JSON do not compress to the {limit_bytes} bytes that a Firehose record may have"
@@ -28,15 +31,35 @@ pub enum Reason {
         limit_bytes: usize,
     },
     /// The lookup key of the record is not in the table, and the settings refuse such records.
-    #[error("lookup: no row for {field} = {value} in {table}")]
+    #[error("lookup: {table} has no row for the value of {field}")]
     NoMatch {
         /// The field that was looked up.
         field: String,
-        /// Its value; cut after 100 characters.
-        value: String,
         /// The table.
         table: String,
     },
+}
+
+/// Objects and arrays within each other in one row; the default of `compact`.
+const MOST_DEPTH: usize = 128;
+
+/// How deep objects and arrays lie within each other.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// One member of the object: its name, and where its value lies in the text.
@@ -68,10 +91,19 @@ impl<'a> Row<'a> {
     /// Reads one JSON object; white space around it is dropped.
     ///
     /// # Errors
-    /// [`Reason::NotText`] and [`Reason::NotAnObject`], with the place.
+    /// [`Reason::NotText`], [`Reason::NotAnObject`] with the place, and [`Reason::TooDeep`]. None quotes the payload.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Reason> {
         let text = std::str::from_utf8(payload).map_err(|error| Reason::NotText(error.valid_up_to()))?;
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        // Said here, because serde_json would quote a payload that is a string, and reasons are logged.
+        if !text.starts_with('{') {
+            return Err(Reason::NotAnObject("it does not begin with {".into()));
+        }
+        // A scan of its own only where there are enough brackets to be too deep.
+        let brackets = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+        if brackets > MOST_DEPTH && depth(text) > MOST_DEPTH {
+            return Err(Reason::TooDeep);
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let not_an_object = |error: serde_json::Error| Reason::NotAnObject(error.to_string());
         let fields = reader.deserialize_map(Fields { text }).map_err(not_an_object)?;

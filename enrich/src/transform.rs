@@ -78,6 +78,7 @@ impl Transforms {
                     if append.field.is_empty() {
                         return Err(InvalidSetting::new(place("field"), "is empty; name the field to add"));
                     }
+                    plain(&append.value).map_err(|why| InvalidSetting::new(place("value"), why))?;
                     Transform::Append { field: append.field.as_str().into(), value: append.value.to_string().into() }
                 }
                 TransformSettings::Lookup(lookup) => Transform::Lookup(Lookup::read(lookup, base, &place)?),
@@ -108,6 +109,20 @@ impl Transforms {
             }
         }
         Outcome::Keep
+    }
+}
+
+/// Refuses TOML values that have no JSON form.
+fn plain(value: &serde_json::Value) -> Result<(), &'static str> {
+    match value {
+        // TOML has no null: this is what nan and inf become.
+        serde_json::Value::Null => Err("nan and inf have no JSON form"),
+        serde_json::Value::Object(map) if map.contains_key("$__toml_private_datetime") => {
+            Err("a TOML time has no JSON form; write it as a string")
+        }
+        serde_json::Value::Object(map) => map.values().try_for_each(plain),
+        serde_json::Value::Array(list) => list.iter().try_for_each(plain),
+        _ => Ok(()),
     }
 }
 

@@ -10,9 +10,10 @@ async fn bad_and_oversize_records_go_to_the_dead_letter_store_and_the_rest_is_de
     let daemon = world.daemon("");
     let mut random = fastrand::Rng::with_seed(5);
     let noise: String = std::iter::repeat_with(|| random.alphanumeric()).take(3_000_000).collect();
-    let bad: [(&str, Vec<u8>); 5] = [
+    let bad: [(&str, Vec<u8>); 6] = [
         ("text", b"not json".to_vec()),
         ("array", b"[1,2]".to_vec()),
+        ("quoted", b"\"{\\\"card\\\":4111111111111111}\"".to_vec()),
         ("binary", b"\xff\xfe\x00".to_vec()),
         ("two", b"{\"a\":1}{\"b\":2}".to_vec()),
         ("oversize", format!("{{\"noise\":\"{noise}\"}}").into_bytes()),
@@ -23,7 +24,9 @@ async fn bad_and_oversize_records_go_to_the_dead_letter_store_and_the_rest_is_de
     world.until_checkpointed(Duration::from_secs(30)).await;
     let finished = daemon.terminate(Duration::from_secs(25)).await;
     assert_eq!(finished.code, Some(3), "dead letters make it done in part: {}", finished.log);
-    assert!(!finished.log.contains(&noise[..50]), "payloads are not logged");
+    for payload in [&noise[..50], "4111111111111111", "not json"] {
+        assert!(!finished.log.contains(payload), "payloads are not logged");
+    }
     world.flush_firehose().await;
     let rows = RawRow::read_all(&world.raw());
     assert_eq!((rows.len(), names(&rows).len()), (200, 200));
@@ -33,11 +36,12 @@ async fn bad_and_oversize_records_go_to_the_dead_letter_store_and_the_rest_is_de
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         letters.extend(text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()));
     }
-    assert_eq!(letters.len(), 5);
+    assert_eq!(letters.len(), 6);
     let put = world.stream_records().await;
     for (key, reason) in [
         ("text", "not a JSON object"),
         ("array", "not a JSON object"),
+        ("quoted", "not a JSON object"),
         ("binary", "not UTF-8"),
         ("two", "not a JSON object"),
         ("oversize", "too large"),

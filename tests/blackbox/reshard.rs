@@ -1,6 +1,6 @@
 //! A split and a merge while records flow.
 
-use crate::restart::records;
+use crate::restart::{records, until_in_midstream};
 use alluvial_tests::{RawRow, World, eventually, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,10 +18,16 @@ async fn a_split_and_a_merge_under_load_lose_repeat_and_reorder_nothing() {
     let world = World::start(2).await;
     let daemon = world.daemon("");
     world.put(records(0..2_000)).await;
+    until_in_midstream(&world).await;
     let shards = world.shards().await;
     let split = world.kinesis().split_shard().stream_name("orders").shard_to_split(shards[0].shard_id());
     split.new_starting_hash_key(middle(&shards[0])).send().await.unwrap();
     world.put(records(2_000..4_000)).await;
+    eventually("a child is being read", Duration::from_secs(30), || async {
+        let leases = world.leases().await;
+        leases.iter().any(|(shard, (_, at))| shard.as_str() > "shardId-000000000001" && at.starts_with('4')).then_some(())
+    })
+    .await;
     let merge = world.kinesis().merge_shards().stream_name("orders");
     // The upper child of the first shard lies beside the second shard.
     let open: Vec<_> = world

@@ -9,14 +9,23 @@ pub(crate) fn records(range: std::ops::Range<u32>) -> impl Iterator<Item = (Stri
     range.map(|n| (format!("key-{}", n % 50), format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(100)).into_bytes()))
 }
 
-/// Keeps putting records until `range` is used up.
+/// Puts records in small calls, one after the other, so that the daemon keeps up and the end of it meets the middle.
 async fn put_slowly(world: &World, range: std::ops::Range<u32>) {
-    for start in range.clone().step_by(500) {
-        world.put(records(start..range.end.min(start + 500))).await;
+    for start in range.clone().step_by(20) {
+        world.put(records(start..range.end.min(start + 20))).await;
     }
 }
 
-async fn until_in_midstream(world: &World) {
+/// True when records lie in the stream beyond the checkpoints: the daemon was stopped in the middle of its work.
+async fn behind(world: &World) -> bool {
+    let leases = world.leases().await;
+    let last: std::collections::BTreeMap<_, _> =
+        world.stream_records().await.into_iter().map(|record| (record.shard, record.sequence)).collect();
+    last.iter().any(|(shard, sequence)| leases.get(shard).is_none_or(|(_, at)| at != sequence))
+}
+
+/// Waits until some record is checkpointed.
+pub(crate) async fn until_in_midstream(world: &World) {
     eventually("a first checkpoint", Duration::from_secs(30), || async {
         world.leases().await.values().any(|(_, at)| at.starts_with('4')).then_some(())
     })
@@ -37,10 +46,11 @@ async fn assert_nothing_missing(world: &World) -> u64 {
 async fn kill_9_in_midstream_loses_nothing() {
     let world = World::start(4).await;
     let daemon = world.daemon("");
-    let load = put_slowly(&world, 0..20_000);
+    let load = put_slowly(&world, 0..10_000);
     let crash = async {
         until_in_midstream(&world).await;
         daemon.kill_9();
+        assert!(behind(&world).await, "the kill came after all was done");
         world.daemon("")
     };
     let ((), daemon) = tokio::join!(load, crash);
@@ -51,17 +61,19 @@ async fn kill_9_in_midstream_loses_nothing() {
     world.flush_firehose().await;
     let repeated = assert_nothing_missing(&world).await;
     // What was delivered after the last checkpoint comes again, and no more: at most all that was put before the crash.
-    assert!(repeated < 20_000, "{repeated} rows came twice");
+    assert!(repeated < 10_000, "{repeated} rows came twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repeats_nothing() {
     let world = World::start(4).await;
     let daemon = world.daemon("");
-    let load = put_slowly(&world, 0..20_000);
+    let load = put_slowly(&world, 0..10_000);
     let stop = async {
         until_in_midstream(&world).await;
-        daemon.terminate(Duration::from_secs(25)).await
+        let finished = daemon.terminate(Duration::from_secs(25)).await;
+        assert!(behind(&world).await, "the stop came after all was done");
+        finished
     };
     let ((), finished) = tokio::join!(load, stop);
     assert_eq!(finished.code, Some(0), "{}", finished.log);

@@ -109,7 +109,7 @@ def main():
                     sys.exit(f"row {row['id']}: a field has no column: {set(made) - set(types)}")
         if len(seen) != len(objects):
             sys.exit(f"{len(objects) - len(seen)} of {len(objects)} rows are missing")
-        counted = duckdb.sql(f"select count(*), count(distinct _sequence) from '{folder}/demo/parquet/**/*.parquet'").fetchone()
+        counted = duckdb.sql(f"select count(*), count(distinct _sequence) from '{folder}/demo/parquet/**/*.parquet'").fetchall()[0]
         if counted != (len(objects), len(objects)):
             sys.exit(f"DuckDB counts {counted}, {len(objects)} wanted")
         print(f"pyarrow: {len(seen)} rows and {len(types)} columns equal their lines; DuckDB counts the same")

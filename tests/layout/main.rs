@@ -1,4 +1,4 @@
-//! The layout that the design gives: crate edges, sizes of files, one TLS stack, and words that do not belong here.
+//! The layout that the design gives: crate edges, sizes of files, and one TLS stack.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
 

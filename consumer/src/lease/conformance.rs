@@ -4,6 +4,11 @@ use super::{HeldLease, Lease, LeaseTable, Written};
 use crate::error::ErrorKind;
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, HashKeyRange};
+use futures_util::FutureExt as _;
+use std::time::Duration;
+
+/// Long enough for any store.
+const FAILOVER: Duration = Duration::from_secs(30);
 
 fn shard(id: &str) -> Shard {
     Shard { id: id.into(), parents: vec![], hash_keys: HashKeyRange { start: 0, end: 9 }, open: true }
@@ -29,7 +34,7 @@ pub async fn lease_table(table: LeaseTable) {
     let mine = table.take(&fresh, "one").await.unwrap().expect("the lease is free");
     assert_eq!(table.take(&fresh, "two").await.unwrap(), None, "the counter has moved on");
 
-    let held = HeldLease::new(table.clone(), mine.clone());
+    let held = HeldLease::new(table.clone(), mine.clone(), FAILOVER);
     held.renew().await.unwrap();
     held.checkpoint(at("20"), &[]).await.unwrap();
     held.checkpoint(at("19"), &[]).await.unwrap();
@@ -42,13 +47,28 @@ pub async fn lease_table(table: LeaseTable) {
     assert_eq!(table.replace(row.counter, &again).await.unwrap(), Written::Done);
     assert_eq!(table.replace(row.counter, &again).await.unwrap(), Written::Done);
 
+    // A renewal that was applied, and whose caller gave up before the answer, is not taken for another worker's.
+    let held = HeldLease::new(table.clone(), again.clone(), FAILOVER);
+    {
+        let mut renewing = std::pin::pin!(held.renew());
+        // Polled until the row has changed, and dropped without its answer being taken, where the store allows that.
+        while table.list().await.unwrap() == [again.clone()] {
+            if (&mut renewing).now_or_never().is_some() {
+                break;
+            }
+        }
+    }
+    held.checkpoint(at("21"), &[]).await.unwrap();
+    let again = table.list().await.unwrap().remove(0);
+    assert_eq!(again.checkpoint, at("21"));
+
     let stolen = table.take(&again, "two").await.unwrap().expect("taken with the right counter");
     let error = held.checkpoint(at("30"), &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LostLease);
     assert!(held.lost().is_cancelled());
     assert_eq!(table.list().await.unwrap(), std::slice::from_ref(&stolen), "a lost owner writes nothing");
 
-    let held = HeldLease::new(table.clone(), stolen);
+    let held = HeldLease::new(table.clone(), stolen, FAILOVER);
     held.checkpoint(Checkpoint::ShardEnd, &["b".into()]).await.unwrap();
     held.checkpoint(at("40"), &[]).await.unwrap();
     held.release().await.unwrap();

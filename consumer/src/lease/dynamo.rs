@@ -1,7 +1,7 @@
 //! Leases in DynamoDB.
 
 use super::item::{self, Item};
-use super::{Lease, Written};
+use super::{Handoff, Lease, Written};
 use crate::error::{Error, ErrorKind, kind_of_code};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -123,7 +123,11 @@ impl DynamoLeases {
     }
 
     /// Updates the attributes that change, and leaves alone those that only other client libraries write.
-    pub(super) async fn replace(&self, held_counter: u64, wanted: &Lease) -> Result<Written, Error> {
+    pub(super) async fn replace(&self, held_counter: u64, wanted: &Lease, handoff: Handoff) -> Result<Written, Error> {
+        let condition = match handoff {
+            Handoff::Respect => "leaseCounter = :held AND attribute_not_exists(checkpointOwner)",
+            Handoff::End => "leaseCounter = :held",
+        };
         let (checkpoint, sub_sequence) = wanted.checkpoint.to_attributes();
         let mut set = vec![
             "leaseCounter = :counter",
@@ -136,8 +140,7 @@ impl DynamoLeases {
             .update_item()
             .table_name(&self.table)
             .key(item::KEY, item::string(wanted.shard.as_str()))
-            // A lease in the middle of a graceful handoff (checkpointOwner) is not ours to change.
-            .condition_expression("leaseCounter = :held AND attribute_not_exists(checkpointOwner)")
+            .condition_expression(condition)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_values(":held", item::number(held_counter))
             .expression_attribute_values(":counter", item::number(wanted.counter))
@@ -152,7 +155,11 @@ impl DynamoLeases {
             set.push("childShardIds = :children");
             update = update.expression_attribute_values(":children", item::strings(&wanted.children));
         }
-        let remove = if wanted.owner.is_none() { " REMOVE leaseOwner" } else { "" };
+        let remove = match (&wanted.owner, handoff) {
+            (None, _) => " REMOVE leaseOwner",
+            (Some(_), Handoff::End) => " REMOVE checkpointOwner",
+            (Some(_), Handoff::Respect) => "",
+        };
         let update = update.update_expression(format!("SET {}{remove}", set.join(", ")));
         match update.send().await {
             Ok(_) => Ok(Written::Done),

@@ -4,7 +4,9 @@ use super::{Lease, LeaseTable, Written};
 use crate::error::{Error, ErrorKind};
 use alluvial_record::{Checkpoint, ShardId};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// A lease that this worker owns. Clones are the same lease.
@@ -15,16 +17,36 @@ pub struct HeldLease(Arc<Inner>);
 struct Inner {
     table: LeaseTable,
     shard: ShardId,
-    /// The row as we last wrote it. Writers wait for one another, so that each builds on the counter of the last.
-    row: Mutex<Lease>,
+    failover: Duration,
+    /// Writers wait for one another, so that each builds on the counter of the last.
+    row: Mutex<Row>,
+    /// When the last write that succeeded was sent: until the failover time after it, no peer takes the lease.
+    confirmed: watch::Sender<Instant>,
     lost: CancellationToken,
 }
 
+/// What the table holds.
+#[derive(Debug)]
+struct Row {
+    /// As we last knew it.
+    lease: Lease,
+    /// Rows that we tried to write and got no answer for: the table may hold any of them.
+    unanswered: Vec<Lease>,
+}
+
 impl HeldLease {
-    /// A lease that was just taken.
-    pub fn new(table: LeaseTable, lease: Lease) -> Self {
-        let shard = lease.shard.clone();
-        Self(Arc::new(Inner { table, shard, row: Mutex::new(lease), lost: CancellationToken::new() }))
+    /// A lease that was just taken. Peers take it when it is not renewed for `failover`; a write may take a third of that.
+    pub fn new(table: LeaseTable, lease: Lease, failover: Duration) -> Self {
+        let (shard, row) = (lease.shard.clone(), Row { lease, unanswered: Vec::new() });
+        let confirmed = watch::Sender::new(Instant::now());
+        Self(Arc::new(Inner {
+            table,
+            shard,
+            failover,
+            row: Mutex::new(row),
+            confirmed,
+            lost: CancellationToken::new(),
+        }))
     }
 
     /// Its shard.
@@ -35,6 +57,13 @@ impl HeldLease {
     /// Cancelled when another worker has taken the lease.
     pub fn lost(&self) -> &CancellationToken {
         &self.0.lost
+    }
+
+    /// Waits until a write succeeded less than the failover time ago, so that no peer can have taken the lease.
+    pub async fn confirmed(&self) {
+        let mut confirmed = self.0.confirmed.subscribe();
+        // The sender lives in `self`: it cannot be gone.
+        confirmed.wait_for(|at| at.elapsed() < self.0.failover).await.ok();
     }
 
     /// Tells other workers that we are alive.
@@ -66,27 +95,39 @@ impl HeldLease {
         self.write(Lease::released).await
     }
 
-    async fn write(&self, change: impl FnOnce(&Lease) -> Lease) -> Result<(), Error> {
+    async fn write(&self, change: impl Fn(&Lease) -> Lease) -> Result<(), Error> {
         let mut row = self.0.row.lock().await;
-        if self.0.lost.is_cancelled() {
-            return Err(self.lost_error());
-        }
-        let wanted = change(&row);
-        match self.0.table.replace(row.counter, &wanted).await? {
-            Written::Done => {
-                *row = wanted;
-                Ok(())
+        loop {
+            if self.0.lost.is_cancelled() {
+                return Err(self.error(ErrorKind::LostLease, "was taken by another worker"));
             }
-            Written::Refused(found) => {
-                let owner = found.and_then(|lease| lease.owner);
-                tracing::warn!(shard = %self.0.shard, new_owner = ?owner, "lease lost");
-                self.0.lost.cancel();
-                Err(self.lost_error())
+            let (wanted, sent) = (change(&row.lease), Instant::now());
+            // Noted before the answer is awaited: a write that is given up may still be applied.
+            if !row.unanswered.contains(&wanted) {
+                row.unanswered.push(wanted.clone());
+            }
+            let writing = timeout(self.0.failover / 3, self.0.table.replace(row.lease.counter, &wanted));
+            let written = writing.await.map_err(|_| self.error(ErrorKind::Wait, "was not written in time"))??;
+            match written {
+                Written::Done => {
+                    *row = Row { lease: wanted, unanswered: Vec::new() };
+                    self.0.confirmed.send_replace(sent);
+                    return Ok(());
+                }
+                // An earlier write of ours was applied and its answer lost: go on from there.
+                Written::Refused(Some(found)) if row.unanswered.contains(&found) => {
+                    *row = Row { lease: *found, unanswered: Vec::new() };
+                }
+                Written::Refused(found) => {
+                    let owner = found.and_then(|lease| lease.owner);
+                    tracing::warn!(shard = %self.0.shard, new_owner = ?owner, "lease lost");
+                    self.0.lost.cancel();
+                }
             }
         }
     }
 
-    fn lost_error(&self) -> Error {
-        Error::new(ErrorKind::LostLease, format!("the lease of {} was taken by another worker", self.0.shard))
+    fn error(&self, kind: ErrorKind, what: &str) -> Error {
+        Error::new(kind, format!("the lease of {} {what}", self.0.shard))
     }
 }

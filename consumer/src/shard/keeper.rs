@@ -1,54 +1,78 @@
 //! Acknowledgements → progress → checkpoints in the lease.
 
+use super::Tip;
 use crate::error::{Error, ErrorKind};
 use crate::lease::HeldLease;
 use crate::progress::{Ack, Progress};
 use crate::status::ShardStatus;
-use alluvial_record::{Checkpoint, ShardId};
+use alluvial_record::{Checkpoint, Position, ShardId};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
+/// Time between two checkpoints of a shard that brings no records; retention is a day at least.
+const IDLE_INTERVAL: Duration = Duration::from_secs(60);
 /// Attempts for the checkpoint at the end of a shard or of the process.
 const LAST_ATTEMPTS: u32 = 5;
 /// Wait between them.
 const LAST_ATTEMPT_DELAY: Duration = Duration::from_millis(300);
 
-/// Takes acknowledgements until the feed is dropped or the lease is lost; writes a checkpoint every `interval` in which
-/// there was progress.
+/// Takes acknowledgements until the feed is dropped or abandoned; writes a checkpoint every `interval` in which there was
+/// progress, and now and then the continuation of a shard that brings no records.
 pub(super) async fn keep(
     held: &HeldLease,
     mut acks: mpsc::Receiver<Ack>,
+    tips: watch::Receiver<Tip>,
     status: &ShardStatus,
     interval: Duration,
+    abandon: &CancellationToken,
 ) -> Progress {
     let mut progress = Progress::default();
     let mut written = None;
     let mut ticks = tokio::time::interval(interval);
+    let mut idle_ticks = tokio::time::interval(IDLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    idle_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let due = tokio::select! {
             ack = acks.recv() => match ack {
                 Some(ack) => {
                     progress.acknowledge(ack);
                     status.set_acknowledged(progress.done());
+                    continue;
                 }
                 None => return progress,
             },
-            _ = ticks.tick(), if progress.position() != written => {
-                let position = progress.position();
-                match write(held, position.map(Checkpoint::At)).await {
-                    Ok(()) => written = position,
-                    Err(error) if error.kind() == ErrorKind::LostLease => return progress,
-                    Err(error) => {
-                        tracing::warn!(shard = %held.shard(), error = %alluvial_runtime::exit::chain(&error),
-                            "checkpoint not written; tried again at the next interval");
-                    }
+            () = abandon.cancelled() => {
+                while let Ok(ack) = acks.try_recv() {
+                    progress.acknowledge(ack);
                 }
+                return progress;
             }
-            () = held.lost().cancelled() => return progress,
+            _ = ticks.tick() => progress.position(),
+            _ = idle_ticks.tick() => idle_position(&tips.borrow(), &progress).or(progress.position()),
+        };
+        if due <= written {
+            continue;
+        }
+        match write(held, due.map(Checkpoint::At)).await {
+            Ok(()) => written = due,
+            Err(error) if error.kind() == ErrorKind::LostLease => return progress,
+            Err(error) => {
+                tracing::warn!(shard = %held.shard(), error = %alluvial_runtime::exit::chain(&error),
+                    "checkpoint not written; tried again at the next interval");
+            }
         }
     }
+}
+
+/// The continuation as a position, when every record before it is done. Kinesis gives one "even when no data is written"
+/// (API_SubscribeToShardEvent); without it, the checkpoint of an idle shard would pass out of retention.
+fn idle_position(tip: &Tip, progress: &Progress) -> Option<Position> {
+    let continuation = tip.continuation.as_ref().filter(|_| tip.handed_out == progress.done())?;
+    let position = Position::of(continuation.parse().ok()?);
+    (progress.position() < Some(position)).then_some(position)
 }
 
 async fn write(held: &HeldLease, checkpoint: Option<Checkpoint>) -> Result<(), Error> {
@@ -72,5 +96,27 @@ pub(super) async fn checkpoint(held: &HeldLease, checkpoint: Checkpoint, childre
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sequence: u64) -> Position {
+        Position::of(sequence.to_string().parse().unwrap())
+    }
+
+    #[test]
+    fn a_continuation_is_a_checkpoint_only_when_every_record_before_it_is_done() {
+        let tip = Tip { handed_out: 2, continuation: Some("30".into()) };
+        let mut progress = Progress::default();
+        progress.acknowledge(Ack { first: 0, last: 0, position: at(10) });
+        assert_eq!(idle_position(&tip, &progress), None, "a record is still on its way");
+        progress.acknowledge(Ack { first: 1, last: 1, position: at(20) });
+        assert_eq!(idle_position(&tip, &progress), Some(at(30)));
+        let behind = Tip { handed_out: 2, continuation: Some("20".into()) };
+        assert_eq!(idle_position(&behind, &progress), None, "nothing new");
+        assert_eq!(idle_position(&Tip::default(), &Progress::default()), None);
     }
 }

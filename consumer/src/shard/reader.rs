@@ -1,15 +1,16 @@
 //! From subscriptions to batches: one after the other, without gap or repetition, for as long as the shard is ours.
 
-use super::Shared;
+use super::{Shared, Tip};
 use crate::error::{Error, ErrorKind};
 use crate::feed::{Batch, Record};
+use crate::lease::HeldLease;
 use crate::status::{ShardState, ShardStatus};
 use crate::subscription::{Cause, Event, From, Next, Subscription, delay_before_next};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, Position, ShardId};
 use alluvial_runtime::backoff::Backoff;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +39,10 @@ enum Led {
 
 pub(super) struct Reader<'a> {
     shared: &'a Shared,
+    held: &'a HeldLease,
     shard: &'a ShardId,
     status: &'a ShardStatus,
+    tip: watch::Sender<Tip>,
     from: From,
     /// The last record handed out, or the checkpoint: nothing up to here is handed out again.
     passed: Option<Position>,
@@ -52,18 +55,32 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(
         shared: &'a Shared,
-        shard: &'a ShardId,
+        held: &'a HeldLease,
         from: Checkpoint,
         status: &'a ShardStatus,
+        tip: watch::Sender<Tip>,
         random: fastrand::Rng,
     ) -> Self {
         let passed = match from {
-            Checkpoint::At(position) => Some(position),
+            // Another client may have stopped within an aggregated record; the whole of it comes again.
+            Checkpoint::At(position) if position.sub_sequence == 0 => Some(position),
             _ => None,
         };
         let backoff = Backoff::new(BACKOFF.0, BACKOFF.1, random);
-        let from = From::Checkpoint(from);
-        Self { shared, shard, status, from, passed, handed_out: 0, backoff, last_success: None, brought_events: false }
+        let (from, shard) = (From::Checkpoint(from), held.shard());
+        Self {
+            shared,
+            held,
+            shard,
+            status,
+            tip,
+            from,
+            passed,
+            handed_out: 0,
+            backoff,
+            last_success: None,
+            brought_events: false,
+        }
     }
 
     /// Hands out batches until the shard ends or one of the tokens is cancelled.
@@ -101,6 +118,11 @@ impl<'a> Reader<'a> {
             }
             self.status.enter(cause.state());
             tokio::time::sleep(delay).await;
+            // A stream that broke off may have been taken over together with the lease. While the table is out of reach
+            // nobody can tell, and subscribing would take it back from its new owner.
+            if !matches!(cause, Cause::Expired | Cause::HeldBack) {
+                self.held.confirmed().await;
+            }
         }
     }
 
@@ -129,7 +151,11 @@ impl<'a> Reader<'a> {
                 return Led::To(ReadEnd::Stopped);
             }
             match next {
-                Next::Continuation(number) => self.from = From::Continuation(number),
+                Next::Continuation(number) => {
+                    let (handed_out, continuation) = (self.handed_out, Some(number.clone()));
+                    self.tip.send_replace(Tip { handed_out, continuation });
+                    self.from = From::Continuation(number);
+                }
                 Next::ShardEnd(children) => {
                     return Led::To(ReadEnd::ShardEnd { children, handed_out: self.handed_out });
                 }
@@ -193,6 +219,8 @@ impl<'a> Reader<'a> {
             Cause::Denied(text) => {
                 fatal(format!("{shard}: not allowed to subscribe (kinesis:SubscribeToShard): {text}"))
             }
+            // A moment that is ahead of the clock of Kinesis will come.
+            Cause::BadPosition(_) if matches!(self.from, From::Checkpoint(Checkpoint::AtTimestamp(_))) => None,
             Cause::BadPosition(text) => fatal(format!(
                 "{shard}: Kinesis refuses the position {:?}; records after the checkpoint may have passed out of retention: {text}",
                 self.from
@@ -200,7 +228,10 @@ impl<'a> Reader<'a> {
             Cause::NotFound(_) => {
                 let name = &self.shared.settings.consumer_name;
                 match self.shared.stream.consumer_status(name).await {
-                    Ok(Some(_)) => {}
+                    Ok(Some((_, arn))) if arn == self.shared.consumer_arn => {}
+                    Ok(Some(_)) => {
+                        return fatal(format!("consumer {name:?} was registered anew; start again to use it"));
+                    }
                     Ok(None) => {
                         return fatal(format!("consumer {name:?} was deregistered; start again to register it"));
                     }

@@ -71,6 +71,14 @@ fn a_wrong_value_names_the_setting_the_value_and_the_choices() {
         ("application =", "failover = \"1h\"\napplication =", "source.failover: \"1h\" is outside"),
         ("application =", "budget = \"1KiB\"\napplication =", "source.budget"),
         ("\"orders\"", "\"arn:aws:kinesis:eu-west-1:0:stream/orders\"", "a name is wanted"),
+        ("application =", "worker = \"\"\napplication =", "source.worker: is empty"),
+        (
+            "[sink]",
+            "[[transform]]\ntype = \"append\"\nfield = \"d\"\nvalue = 2026-01-01T00:00:00Z\n[sink]",
+            "write it as a string",
+        ),
+        ("[sink]", "[[transform]]\ntype = \"append\"\nfield = \"d\"\nvalue = [1.0, nan]\n[sink]", "nan"),
+        ("[sink]", "[[transform]]\ntype = \"filter\"\nfield = \"d\"\none_of = []\n[sink]", "drop every record"),
         ("\"firehose\"", "\"kafka\"", "expected `firehose`"),
         ("dead_letter = \"dead\"", "dead_letter = \"gs://x\"", "on_error.dead_letter"),
     ] {

@@ -27,6 +27,8 @@ pub(super) struct Verdict {
     pub(super) unknown: u64,
     /// Records of a partition key that were first delivered after a later one of that key.
     pub(super) order_violations: u64,
+    /// Rows of raw objects that were put, and whose order was looked at.
+    pub(super) order_checked: u64,
 }
 
 /// Where a row or a dead letter comes from.
@@ -57,8 +59,8 @@ pub(super) fn verify(dir: &Path, truth: &Truth) -> Result<Verdict, Failure> {
             *seen.entry((position.shard.into(), position.sequence)).or_default() += 1;
         }
     }
-    let order_violations = order_violations(&dir.join("s3").join(scene::BUCKET).join(scene::RAW_PREFIX), &truth)?;
-    Ok(Verdict { rows, order_violations, ..compare(&truth, &seen) })
+    let (order_violations, order_checked) = order(&dir.join("s3").join(scene::BUCKET).join(scene::RAW_PREFIX), &truth)?;
+    Ok(Verdict { rows, order_violations, order_checked, ..compare(&truth, &seen) })
 }
 
 /// Counts what is missing, repeated or foreign.
@@ -115,10 +117,10 @@ fn read_parquet(path: &Path, seen: &mut HashMap<Name, u64>) -> Result<u64, Failu
 }
 
 /// Reads the raw objects as Firehose wrote them, one after the other, and counts records that came after a later one of
-/// their partition key.
-fn order_violations(raw: &Path, truth: &HashMap<Name, u64>) -> Result<u64, Failure> {
+/// their partition key; returns those, and the rows looked at.
+fn order(raw: &Path, truth: &HashMap<Name, u64>) -> Result<(u64, u64), Failure> {
     let mut last: HashMap<u64, alluvial_record::SequenceNumber> = HashMap::new();
-    let mut violations = 0;
+    let (mut violations, mut checked) = (0, 0);
     for file in files(raw, |_| true)? {
         let reader = MultiGzDecoder::new(BufReader::new(File::open(&file).map_err(|error| failed(&file, error))?));
         for line in BufReader::new(reader).lines() {
@@ -126,6 +128,7 @@ fn order_violations(raw: &Path, truth: &HashMap<Name, u64>) -> Result<u64, Failu
             let position: Position = serde_json::from_str(&line).map_err(|error| failed(&file, error))?;
             let sequence = position.sequence.parse().map_err(|error| failed(&file, error))?;
             let Some(key) = truth.get(&(position.shard.into(), position.sequence)) else { continue };
+            checked += 1;
             match last.get_mut(key) {
                 Some(before) if *before > sequence => violations += 1,
                 Some(before) => *before = sequence,
@@ -135,7 +138,7 @@ fn order_violations(raw: &Path, truth: &HashMap<Name, u64>) -> Result<u64, Failu
             }
         }
     }
-    Ok(violations)
+    Ok((violations, checked))
 }
 
 #[cfg(test)]
@@ -167,6 +170,6 @@ mod tests {
             gzip.finish().unwrap()
         };
         std::fs::write(dir.path().join("a"), [member(&["3", "2"]), member(&["1"])].concat()).unwrap();
-        assert_eq!(order_violations(dir.path(), &truth).unwrap(), 1, "2 may come after 3: it has another key");
+        assert_eq!(order(dir.path(), &truth).unwrap(), (1, 3), "2 may come after 3: it has another key");
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::api::{Body, BoxError};
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -30,7 +30,10 @@ pub(crate) struct Delivery {
 /// A delivery stream.
 #[derive(Debug, Clone)]
 pub struct FirehoseSink {
+    /// For puts: without retries of its own.
     client: aws_sdk_firehose::Client,
+    /// For the check at the start.
+    patient: aws_sdk_firehose::Client,
     delivery_stream: String,
 }
 
@@ -55,7 +58,8 @@ impl FirehoseSink {
     /// The sink for `delivery_stream`. Retries are made here, entry by entry, and not by the SDK.
     pub fn new(config: &aws_sdk_firehose::Config, delivery_stream: impl Into<String>) -> Self {
         let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: aws_sdk_firehose::Client::from_conf(once), delivery_stream: delivery_stream.into() }
+        let patient = aws_sdk_firehose::Client::from_conf(config.clone());
+        Self { client: aws_sdk_firehose::Client::from_conf(once), patient, delivery_stream: delivery_stream.into() }
     }
 
     /// Looks whether the delivery stream exists, and warns of settings that spoil gzip members.
@@ -64,7 +68,7 @@ impl FirehoseSink {
     /// [`SinkError`].
     pub async fn check(&self) -> Result<(), SinkError> {
         let name = self.delivery_stream.clone();
-        match self.client.describe_delivery_stream().delivery_stream_name(&name).send().await {
+        match self.patient.describe_delivery_stream().delivery_stream_name(&name).send().await {
             Ok(found) => {
                 warn_of_settings(&name, &found);
                 Ok(())
@@ -222,41 +226,4 @@ pub(crate) async fn deliver_all(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alluvial_record::quota::FIREHOSE_RECORD_BYTES;
-
-    fn answer(code: Option<&str>) -> PutRecordBatchResponseEntry {
-        PutRecordBatchResponseEntry::builder().set_error_code(code.map(str::to_owned)).build()
-    }
-
-    #[test]
-    fn only_entries_with_an_error_code_are_put_again() {
-        let answers = [answer(None), answer(Some("ServiceUnavailableException")), answer(None)];
-        assert_eq!(refused(3, &answers).indexes, [1]);
-        assert!(refused(3, &answers).reason.contains("ServiceUnavailable"));
-    }
-
-    #[test]
-    fn an_answer_of_another_length_refuses_all() {
-        assert_eq!(refused(3, &[answer(None)]).indexes, [0, 1, 2]);
-    }
-
-    #[test]
-    fn a_call_never_exceeds_its_limits() {
-        let mut room = Some(Room::WHOLE);
-        let mut full_records = 0;
-        while let Some(rest) = room.and_then(|room| room.less(FIREHOSE_RECORD_BYTES)) {
-            full_records += 1;
-            room = Some(rest);
-        }
-        assert_eq!(full_records, 3, "three full records of 1,365,336 bytes in base64 fit into 4 MiB");
-        let mut room = Room::WHOLE;
-        let mut small_records = 0;
-        while let Some(rest) = room.less(10) {
-            small_records += 1;
-            room = rest;
-        }
-        assert_eq!(small_records, 500);
-    }
-}
+mod tests;

@@ -58,6 +58,9 @@ impl Lookup {
         let key = settings.table_key.clone().or_else(|| path.last().cloned()).unwrap_or_default();
         let file = base.join(&settings.table);
         let bad = |why: String| InvalidSetting::new(place("table"), format!("{}: {why}", file.display()));
+        if settings.into.is_empty() {
+            return Err(InvalidSetting::new(place("into"), "is empty; name the field to add"));
+        }
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
         let text = std::fs::read_to_string(&file).map_err(|error| bad(error.to_string()))?;
         let rows = match extension.as_str() {
@@ -82,11 +85,9 @@ impl Lookup {
         match self.on_missing {
             OnMissing::Keep => Outcome::Keep,
             OnMissing::Drop => Outcome::Drop,
-            OnMissing::DeadLetter => Outcome::Reject(Reason::NoMatch {
-                field: self.field.clone(),
-                value: key.unwrap_or_else(|| "(none)".into()).chars().take(100).collect(),
-                table: self.table.display().to_string(),
-            }),
+            OnMissing::DeadLetter => {
+                Outcome::Reject(Reason::NoMatch { field: self.field.clone(), table: self.table.display().to_string() })
+            }
         }
     }
 }

@@ -13,18 +13,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-/// A live connection. Dropping it closes the socket, and with it every stream on it.
+/// A live connection. When it is dropped, no new stream starts on it; those that run end by themselves, and the socket
+/// closes with the last of them.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<SdkBody>,
-    driver: AbortOnDropHandle<()>,
-}
-
-impl Connection {
-    /// True when the socket is closed and no stream can be open on it.
-    pub(super) fn is_finished(&self) -> bool {
-        self.driver.is_finished()
-    }
+    _dispatcher: AbortOnDropHandle<()>,
 }
 
 /// Why no connection could be made.
@@ -100,12 +94,13 @@ where
         .await
         .map_err(|source| ConnectError::Handshake { host: host.to_owned(), source })?;
     let name = host.to_owned();
+    // This future hands requests to the socket, which hyper drives on the executor for as long as streams run.
     #[allow(clippy::disallowed_methods, reason = "owned by the AbortOnDropHandle of the Connection")]
-    let driver = tokio::spawn(async move {
+    let dispatcher = tokio::spawn(async move {
         match connection.await {
             Ok(()) => tracing::debug!(host = %name, "HTTP/2 connection closed"),
             Err(error) => tracing::warn!(host = %name, error = %crate::exit::chain(&error), "HTTP/2 connection lost"),
         }
     });
-    Ok(Connection { sender, driver: AbortOnDropHandle::new(driver) })
+    Ok(Connection { sender, _dispatcher: AbortOnDropHandle::new(dispatcher) })
 }

@@ -12,9 +12,11 @@ use bytes::Bytes;
 use http::Uri;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use rustls::RootCertStore;
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -81,14 +83,10 @@ struct Inner {
 struct Host {
     /// Streams on each connection; the lengths of both lists are equal and fixed.
     streams: Mutex<Vec<usize>>,
-    connections: Vec<tokio::sync::Mutex<Slot>>,
-}
-
-/// One place's connection, and those before it that a GOAWAY retired and that still carry streams.
-#[derive(Debug, Default)]
-struct Slot {
-    current: Option<Connection>,
-    retired: Vec<Connection>,
+    connections: Vec<tokio::sync::Mutex<Option<Connection>>>,
+    /// Connections on which a stream ended without an answer. A bad connection loses its streams and so becomes the least
+    /// loaded; without this mark, every stream would end up on it.
+    suspect: Vec<AtomicBool>,
 }
 
 /// A place on a connection, given back when dropped.
@@ -96,10 +94,17 @@ struct Slot {
 struct Place {
     host: Arc<Host>,
     index: usize,
+    /// True once the server has answered on this stream.
+    answered: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if !self.answered
+            && let Some(suspect) = self.host.suspect.get(self.index)
+        {
+            suspect.store(true, Ordering::Relaxed);
+        }
         if let Some(carried) = lock(&self.host.streams).get_mut(self.index) {
             *carried = carried.saturating_sub(1);
         }
@@ -153,6 +158,7 @@ impl Pool {
         let host = || Host {
             streams: Mutex::new(vec![0; connections]),
             connections: std::iter::repeat_with(Default::default).take(connections).collect(),
+            suspect: std::iter::repeat_with(AtomicBool::default).take(connections).collect(),
         };
         Arc::clone(lock(&self.0.hosts).entry(name).or_insert_with(|| Arc::new(host())))
     }
@@ -167,44 +173,55 @@ impl Pool {
             *carried += 1;
         }
         drop(streams);
-        Ok(Place { host, index })
+        Ok(Place { host, index, answered: false })
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-        let place = self.take_place(request.uri()).map_err(|error| ConnectorError::other(error.into(), None))?;
-        let limit = self.0.settings.connect_timeout;
-        let mut sender = tokio::time::timeout(limit, self.sender(&place, request.uri())).await.map_err(|_| {
-            let host = request.uri().host().unwrap_or_default().to_owned();
-            ConnectorError::timeout(ConnectTimeout { host, limit }.into())
-        })??;
-        let response = sender.send_request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+        let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let mut place = self.take_place(request.uri()).map_err(|error| ConnectorError::other(error.into(), None))?;
+        let mut attempts = 0;
+        let response = loop {
+            attempts += 1;
+            let mut sender = self.sender_in_time(&place, request.uri()).await?;
+            match sender.try_send_request(request).await {
+                Ok(response) => break response,
+                Err(mut refused) => match refused.take_message() {
+                    // The connection was closing (GOAWAY) and never saw the request: a fresh one takes it.
+                    Some(unsent) if attempts == 1 => request = unsent,
+                    _ => return Err(ConnectorError::io(refused.into_error().into())),
+                },
+            }
+        };
+        place.answered = true;
         let response = response.map(|incoming| SdkBody::from_body_1_x(PlacedBody { incoming, _place: place }));
         HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
     }
 
-    /// A sender on the live connection of `place`, which is opened when there is none.
+    async fn sender_in_time(&self, place: &Place, uri: &Uri) -> Result<SendRequest<SdkBody>, ConnectorError> {
+        let limit = self.0.settings.connect_timeout;
+        tokio::time::timeout(limit, self.sender(place, uri)).await.map_err(|_| {
+            let host = uri.host().unwrap_or_default().to_owned();
+            ConnectorError::timeout(ConnectTimeout { host, limit }.into())
+        })?
+    }
+
+    /// A sender on the live connection of `place`, which is opened when there is none or the present one is suspect.
     /// Callers of one place wait here for one another, so that one handshake serves them all.
-    async fn sender(
-        &self,
-        place: &Place,
-        uri: &Uri,
-    ) -> Result<hyper::client::conn::http2::SendRequest<SdkBody>, ConnectorError> {
-        let slot = place.host.connections.get(place.index);
-        let slot = slot.ok_or_else(|| ConnectorError::other("connection slot out of range".into(), None))?;
+    async fn sender(&self, place: &Place, uri: &Uri) -> Result<SendRequest<SdkBody>, ConnectorError> {
+        let out_of_range = || ConnectorError::other("connection slot out of range".into(), None);
+        let slot = place.host.connections.get(place.index).ok_or_else(out_of_range)?;
+        let suspect = place.host.suspect.get(place.index).ok_or_else(out_of_range)?;
         let mut slot = slot.lock().await;
-        if let Some(connection) = slot.current.as_ref().filter(|connection| !connection.sender.is_closed()) {
+        let suspected = suspect.swap(false, Ordering::Relaxed);
+        if let Some(connection) = slot.as_ref().filter(|connection| !suspected && !connection.sender.is_closed()) {
             return Ok(connection.sender.clone());
         }
-        // After a GOAWAY no new stream may start, but those that run may end (RFC 9113, section 6.8).
-        let closing = slot.current.take();
-        slot.retired.extend(closing);
-        slot.retired.retain(|connection| !connection.is_finished());
+        // Streams that run on the old connection end by themselves: it closes with the last of them.
         let fresh = connection::open(uri, &self.0.tls, &self.0.settings)
             .await
             .map_err(|error| ConnectorError::io(error.into()).never_connected())?;
         let sender = fresh.sender.clone();
-        slot.current = Some(fresh);
+        *slot = Some(fresh);
         Ok(sender)
     }
 }

@@ -1,0 +1,169 @@
+//! The test is the sink: it holds receipts back, and looks at what is acknowledged meanwhile.
+
+use super::*;
+use alluvial_record::Position;
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+struct Bench {
+    batches: mpsc::Sender<Batch>,
+    acks: mpsc::Receiver<Ack>,
+    deliveries: mpsc::Receiver<Delivery>,
+    abandon: CancellationToken,
+    ledger: Ledger,
+    lane: tokio::task::JoinHandle<()>,
+    dead: tempfile::TempDir,
+}
+
+fn bench(transforms: serde_json::Value) -> Bench {
+    let dead = tempfile::tempdir().unwrap();
+    let settings = serde_json::from_value::<Vec<crate::TransformSettings>>(transforms).unwrap();
+    let context = Arc::new(Context {
+        stream: "s".into(),
+        transforms: Transforms::check(&settings, Path::new(".")).unwrap(),
+        pack: PackLimits { target_bytes: 20_000, level: 1 },
+        max_wait: Duration::from_secs(1),
+        position_columns: false,
+        dead_letters: DeadLetters::Local(dead.path().to_path_buf()),
+        ledger: Ledger::default(),
+        clock: Clock::from_fn(|| std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(5_000)),
+    });
+    let (batches, receiver) = mpsc::channel(8);
+    let (acks, ack_receiver) = mpsc::channel(8);
+    let (sender, deliveries) = mpsc::channel(8);
+    let abandon = CancellationToken::new();
+    let feed = ShardFeed { shard: "a".into(), batches: receiver, acks, abandon: abandon.clone() };
+    let ledger = context.ledger.clone();
+    let lane = Lane::new(context, feed, sender, fastrand::Rng::with_seed(1));
+    #[allow(clippy::disallowed_methods, reason = "the test awaits it")]
+    let lane = tokio::spawn(lane.run());
+    Bench { batches, acks: ack_receiver, deliveries, abandon, ledger, lane, dead }
+}
+
+fn at(ordinal: u64) -> Position {
+    Position::of((ordinal + 100).to_string().parse().unwrap())
+}
+
+fn batch(first: u64, payloads: &[&str]) -> Batch {
+    let record = |(ordinal, payload): (u64, &&str)| Record {
+        position: at(ordinal),
+        partition_key: "k".into(),
+        data: (*payload).to_owned().into(),
+        arrived_millis: 4_000,
+    };
+    Batch::unbudgeted(first, (first..).zip(payloads).map(record).collect())
+}
+
+fn rows(delivery: &Delivery) -> String {
+    use std::io::Read as _;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&delivery.bytes[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Objects that hardly compress, so that few of them fill a member.
+fn noisy(count: usize) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(3);
+    let noise = |random: &mut fastrand::Rng| std::iter::repeat_with(|| random.alphanumeric()).take(4_000).collect();
+    (0..count)
+        .map(|n| {
+            let noise: String = noise(&mut random);
+            format!("{{\"n\":{n},\"x\":\"{noise}\"}}")
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_acknowledged_before_the_sink_has_accepted_it() {
+    let mut bench = bench(serde_json::json!([]));
+    bench.batches.send(batch(0, &["{\"n\":0}", "{\"n\":1}"])).await.unwrap();
+    let delivery = bench.deliveries.recv().await.unwrap();
+    assert_eq!(rows(&delivery), "{\"n\":0}\n{\"n\":1}\n");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(bench.acks.try_recv().is_err(), "no acknowledgement without a receipt");
+    assert_eq!(bench.ledger.total().in_flight(), 2);
+    delivery.receipt.send(()).unwrap();
+    assert_eq!(bench.acks.recv().await, Some(Ack { first: 0, last: 1, position: at(1) }));
+    assert_eq!((bench.ledger.total().delivered, bench.ledger.latency().max), (2, 1_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_follows_only_after_the_one_before_it_was_accepted() {
+    let mut bench = bench(serde_json::json!([]));
+    let payloads = noisy(20);
+    let borrowed: Vec<&str> = payloads.iter().map(String::as_str).collect();
+    bench.batches.send(batch(0, &borrowed)).await.unwrap();
+    drop(bench.batches);
+    let (mut all, mut last) = (String::new(), None);
+    while let Some(delivery) = bench.deliveries.recv().await {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(bench.deliveries.try_recv().is_err(), "two members of one shard in flight");
+        all.push_str(&rows(&delivery));
+        delivery.receipt.send(()).unwrap();
+        let ack = bench.acks.recv().await.unwrap();
+        assert_eq!(ack.first, last.map_or(0, |last: u64| last + 1));
+        last = Some(ack.last);
+    }
+    assert_eq!(last, Some(19));
+    assert_eq!(all.lines().collect::<Vec<_>>(), borrowed, "every row, in order");
+    bench.lane.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_that_never_comes_acknowledges_nothing() {
+    let mut bench = bench(serde_json::json!([]));
+    bench.batches.send(batch(0, &["{}"])).await.unwrap();
+    drop(bench.deliveries.recv().await.unwrap());
+    bench.lane.await.unwrap();
+    assert!(bench.acks.recv().await.is_none());
+    let total = bench.ledger.total();
+    assert_eq!((total.delivered, total.abandoned, total.in_flight()), (0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_lane_delivers_and_acknowledges_nothing_more() {
+    let mut bench = bench(serde_json::json!([]));
+    bench.batches.send(batch(0, &["{}"])).await.unwrap();
+    let delivery = bench.deliveries.recv().await.unwrap();
+    bench.batches.send(batch(1, &["{}"])).await.unwrap();
+    bench.abandon.cancel();
+    bench.lane.await.unwrap();
+    assert!(delivery.receipt.is_closed(), "the sink sees that nobody waits");
+    assert!(bench.deliveries.recv().await.is_none() && bench.acks.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_whose_keeper_is_gone_ends() {
+    let mut bench = bench(serde_json::json!([]));
+    bench.batches.send(batch(0, &["{}"])).await.unwrap();
+    let _delivery = bench.deliveries.recv().await.unwrap();
+    drop(bench.acks);
+    bench.lane.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_records_are_stored_before_they_are_acknowledged_and_do_not_wait_for_the_sink() {
+    let mut bench = bench(serde_json::json!([]));
+    bench.batches.send(batch(0, &["{\"n\":0}"])).await.unwrap();
+    let delivery = bench.deliveries.recv().await.unwrap();
+    bench.batches.send(batch(1, &["{\"n\":1}", "bad"])).await.unwrap();
+    let folder = bench.dead.path().join("s/a");
+    while bench.ledger.total().dead_lettered == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(folder.read_dir().unwrap().count(), 1, "stored while the sink holds back");
+    assert!(bench.acks.try_recv().is_err(), "the record before it is not done");
+    delivery.receipt.send(()).unwrap();
+    assert_eq!(bench.acks.recv().await.unwrap().last, 0);
+    bench.deliveries.recv().await.unwrap().receipt.send(()).unwrap();
+    assert_eq!(bench.acks.recv().await, Some(Ack { first: 1, last: 2, position: at(2) }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_leave_no_row_are_acknowledged_at_once() {
+    let mut bench = bench(serde_json::json!([{"type": "filter", "field": "keep", "exists": true}]));
+    bench.batches.send(batch(0, &["{}", "bad", "{}"])).await.unwrap();
+    assert_eq!(bench.acks.recv().await, Some(Ack { first: 0, last: 2, position: at(2) }));
+    let total = bench.ledger.total();
+    assert_eq!((total.filtered, total.dead_lettered, total.in_flight()), (2, 1, 0));
+}
