@@ -14,6 +14,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::error::SubscribeToShardEventStreamError;
 use aws_sdk_kinesis::types::{self, ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
 use bytes::Bytes;
 use std::time::Duration;
@@ -106,8 +107,21 @@ impl Subscription {
             Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => read_event(event).map(Some),
             Ok(Some(_)) => Err(Cause::Failed("an event of an unknown kind".into())),
             Ok(None) => Ok(None),
-            Err(error) => Err(cause(&error)),
+            Err(error) => {
+                Err(Cause::of_code(error.as_service_error().and_then(stream_code).or(error.code()), chain(&error)))
+            }
         }
+    }
+}
+
+/// The code of an exception that came as an event. The SDK gives such an exception its type and no code.
+fn stream_code(error: &SubscribeToShardEventStreamError) -> Option<&'static str> {
+    use SubscribeToShardEventStreamError as Exception;
+    match error {
+        Exception::ResourceInUseException(_) => Some("ResourceInUseException"),
+        Exception::ResourceNotFoundException(_) => Some("ResourceNotFoundException"),
+        Exception::KmsAccessDeniedException(_) => Some("KMSAccessDeniedException"),
+        _ => None,
     }
 }
 
@@ -176,6 +190,13 @@ mod tests {
     fn children_end_the_shard_even_beside_a_continuation() {
         let read = read_event(event("495").child_shards(child()).build().unwrap()).unwrap();
         assert!(matches!(read.next, Next::ShardEnd(_)));
+    }
+
+    #[test]
+    fn an_exception_that_comes_as_an_event_is_sorted_by_its_type() {
+        let taken_over = aws_sdk_kinesis::types::error::ResourceInUseException::builder().build();
+        let error = SubscribeToShardEventStreamError::ResourceInUseException(taken_over);
+        assert_eq!(Cause::of_code(stream_code(&error), "x".into()), Cause::InUse("x".into()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 /// Memory that an entry takes beside its data: itself, its place in the queue and in the request.
-const OVERHEAD_BYTES: usize = 256;
+pub(crate) const OVERHEAD_BYTES: usize = 256;
 
 /// A record with its key and what is needed to measure it. Cloning copies no data.
 #[derive(Debug, Clone)]

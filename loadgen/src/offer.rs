@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// A record offered later than this after it was due counts as a late start. Timers are exact to 1 ms.
@@ -88,7 +88,8 @@ impl<O: Observer> Offer<O> {
         self.flush().await;
         let missed_starts = match (&ended, self.end) {
             (Ended::Behind, End::Duration(duration)) => {
-                self.rate.due_before(duration).unwrap_or(0).saturating_sub(self.state.offered)
+                let waited = self.state.anchor.saturating_duration_since(self.state.started);
+                self.rate.due_before(duration.saturating_sub(waited)).unwrap_or(0).saturating_sub(self.state.offered)
             }
             _ => 0,
         };
@@ -129,7 +130,7 @@ impl<O: Observer> Offer<O> {
             End::Records(records) if state.offered >= records => Err(Ended::Done),
             End::Bytes(bytes) if state.offered_bytes >= bytes => Err(Ended::Done),
             End::Duration(duration) if due >= state.started + duration => Err(Ended::Done),
-            End::Duration(duration) if now > state.started + duration + GRACE => Err(Ended::Behind),
+            End::Duration(duration) if now >= state.started + duration + GRACE => Err(Ended::Behind),
             _ => Ok(()),
         }
     }
@@ -216,7 +217,8 @@ impl<O: Observer> Offer<O> {
             if !chunk.is_empty() {
                 let room = chunk.len();
                 let chunk = std::mem::replace(chunk, Vec::with_capacity(room));
-                // A lane reads its inbox until this end is dropped; if it died, `run` ends with its error.
+                // Never waits: an inbox has room for whatever the budget lets in. If the lane died, `run` ends with
+                // its error.
                 lane.send(chunk).await.ok();
             }
         }
@@ -230,12 +232,18 @@ impl<O: Observer> Offer<O> {
         }
     }
 
-    /// Waits for the input and moves the schedule by as long: a slow input is no late start.
+    /// Waits for the input and moves the schedule by as long: a slow input is no late start. How late the schedule
+    /// is already stays: that was the stream.
     async fn wait_for_input(&mut self, due: Instant) -> Result<(), Ended> {
         self.flush().await;
-        let end = match self.end {
-            End::Duration(duration) => self.state.started + duration,
-            _ => due + Duration::from_secs(u64::from(u32::MAX)),
+        let waiting = Instant::now();
+        let patience = match self.end {
+            // Until the schedule, which moves along, is at its end; no longer than a late one may go on.
+            End::Duration(duration) => {
+                let end = self.state.started + duration;
+                end.saturating_duration_since(due).min((end + GRACE).saturating_duration_since(waiting))
+            }
+            _ => Duration::from_secs(u64::from(u32::MAX)),
         };
         tokio::select! {
             ended = self.records.wait() => match ended {
@@ -243,11 +251,11 @@ impl<O: Observer> Offer<O> {
                 Some(_) => return Err(Ended::Done),
                 None => {}
             },
-            () = sleep_until(end) => return Err(Ended::Done),
+            () = sleep(patience) => {}
             () = self.stop.cancelled() => return Err(Ended::Interrupted),
             () = self.shared.halt.cancelled() => return Err(Ended::Interrupted),
         }
-        self.state.anchor += Instant::now().saturating_duration_since(due);
+        self.state.anchor += waiting.elapsed();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! A run from its first question to Kinesis to its report.
 
 use crate::check::{self, Facts};
-use crate::entry::Entry;
+use crate::entry::{Entry, OVERHEAD_BYTES};
 use crate::input::{self, Opened};
 use crate::key::{Keys, PartitionKey};
 use crate::lane::{Lane, LaneReport, Shared};
@@ -29,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the observer hears of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// Chunks that wait for a lane; the memory budget bounds their bytes.
-const INBOX_CHUNKS: usize = 256;
 
 /// Puts `load` through `client` and reports.
 ///
@@ -79,7 +77,7 @@ pub async fn run<O: Observer>(
         (_, Some(opened)) => read_beside(opened, facts, &mut readers),
         (Source::Input(_), None) => return Err(Error::Internal("the input was not opened".to_owned())),
     };
-    let run = Run::start(load, &client, clock, stop, observer, &mut seeds);
+    let run = Run::start(load, facts, &client, clock, stop, observer, &mut seeds);
     Box::pin(run.finish(records, keys, facts)).await
 }
 
@@ -143,19 +141,32 @@ struct Run<O> {
 }
 
 impl<O: Observer> Run<O> {
-    fn start(load: Load, client: &Client, clock: Clock, stop: CancellationToken, observer: O, seeds: &mut Rng) -> Self {
+    fn start(
+        load: Load,
+        facts: Facts,
+        client: &Client,
+        clock: Clock,
+        stop: CancellationToken,
+        observer: O,
+        seeds: &mut Rng,
+    ) -> Self {
+        // One record must always fit, however small the buffer is set.
+        let budget = load.buffer_bytes.max(2 * facts.max_record_bytes).min(Semaphore::MAX_PERMITS);
+        // A chunk has an entry at least, so the budget is used up before an inbox is full: a lane that waits for
+        // its call never keeps records from the others. The channel allocates no more than it holds.
+        let inbox_chunks = (budget / OVERHEAD_BYTES).max(1);
         let client = put_client(client, load.call_timeout);
         let shared = Arc::new(Shared {
             counts: Counts::default(),
             observer: Watch { observer, rejections: Mutex::default() },
             clock,
-            budget: Semaphore::new(0),
+            budget: Semaphore::new(budget),
             halt: CancellationToken::new(),
         });
         let mut lanes = Tasks::new();
         let mut inboxes = Vec::with_capacity(load.concurrency);
         for _ in 0..load.concurrency {
-            let (sender, inbox) = mpsc::channel(INBOX_CHUNKS);
+            let (sender, inbox) = mpsc::channel(inbox_chunks);
             let lane = Lane::new(&load, client.clone(), inbox, seeds.fork(), Arc::clone(&shared));
             lanes.spawn("lane", lane.run());
             inboxes.push(sender);
@@ -165,9 +176,6 @@ impl<O: Observer> Run<O> {
 
     /// Offers all records and waits for the lanes.
     async fn finish(mut self, records: Records, keys: Keys, facts: Facts) -> Result<Report, Error> {
-        // One record must always fit, however small the buffer is set.
-        let budget = self.load.buffer_bytes.max(2 * facts.max_record_bytes).min(Semaphore::MAX_PERMITS);
-        self.shared.budget.add_permits(budget);
         let started = Instant::now();
         let mut tick = interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);

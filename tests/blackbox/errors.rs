@@ -7,7 +7,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_and_oversize_records_go_to_the_dead_letter_store_and_the_rest_is_delivered() {
     let world = World::start(1).await;
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     let mut random = fastrand::Rng::with_seed(5);
     let noise: String = std::iter::repeat_with(|| random.alphanumeric()).take(3_000_000).collect();
     let bad: [(&str, Vec<u8>); 6] = [

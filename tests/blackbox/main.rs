@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
 
+mod commands;
 mod demo;
 mod errors;
 mod http2;
@@ -9,3 +10,4 @@ mod leases;
 mod readme;
 mod reshard;
 mod restart;
+mod subscription;

@@ -16,7 +16,7 @@ fn middle(shard: &aws_sdk_kinesis::types::Shard) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_split_and_a_merge_under_load_lose_repeat_and_reorder_nothing() {
     let world = World::start(2).await;
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     world.put(records(0..2_000)).await;
     until_in_midstream(&world).await;
     let shards = world.shards().await;
@@ -25,7 +25,10 @@ async fn a_split_and_a_merge_under_load_lose_repeat_and_reorder_nothing() {
     world.put(records(2_000..4_000)).await;
     eventually("a child is being read", Duration::from_secs(30), || async {
         let leases = world.leases().await;
-        leases.iter().any(|(shard, (_, at))| shard.as_str() > "shardId-000000000001" && at.starts_with('4')).then_some(())
+        leases
+            .iter()
+            .any(|(shard, (_, at))| shard.as_str() > "shardId-000000000001" && at.starts_with('4'))
+            .then_some(())
     })
     .await;
     let merge = world.kinesis().merge_shards().stream_name("orders");

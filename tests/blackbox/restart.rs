@@ -45,13 +45,13 @@ async fn assert_nothing_missing(world: &World) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_in_midstream_loses_nothing() {
     let world = World::start(4).await;
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     let load = put_slowly(&world, 0..10_000);
     let crash = async {
         until_in_midstream(&world).await;
         daemon.kill_9();
         assert!(behind(&world).await, "the kill came after all was done");
-        world.daemon("")
+        world.daemon()
     };
     let ((), daemon) = tokio::join!(load, crash);
     world.until_checkpointed(Duration::from_secs(60)).await;
@@ -67,7 +67,7 @@ async fn kill_9_in_midstream_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repeats_nothing() {
     let world = World::start(4).await;
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     let load = put_slowly(&world, 0..10_000);
     let stop = async {
         until_in_midstream(&world).await;
@@ -81,7 +81,7 @@ async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repea
     let leases = world.leases().await;
     assert!(leases.values().all(|(owner, _)| owner.is_none()), "leases are given back: {leases:?}");
 
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     world.until_checkpointed(Duration::from_secs(60)).await;
     assert_eq!(daemon.terminate(Duration::from_secs(25)).await.code, Some(0));
     world.flush_firehose().await;
@@ -91,7 +91,7 @@ async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repea
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_before_anything_came_ends_at_once() {
     let world = World::start(2).await;
-    let daemon = world.daemon("");
+    let daemon = world.daemon();
     eventually("both leases taken", Duration::from_secs(30), || async {
         let leases = world.leases().await;
         (leases.len() == 2 && leases.values().all(|(owner, _)| owner.is_some())).then_some(())

@@ -71,9 +71,14 @@ where
 impl World {
     /// Starts an emulator, and makes a stream of `shards`, a bucket and a delivery stream.
     pub async fn start(shards: i32) -> Self {
+        Self::start_at_speed(shards, 1).await
+    }
+
+    /// As [`World::start`], with an emulator whose clock runs `speed` times as fast: at 60 a subscription ends after 5 s.
+    pub async fn start_at_speed(shards: i32, speed: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut emulator = Command::new(bin("alluvial"))
-            .args(["emulator", "--port", "0", "--plain-port", "0", "--dir"])
+            .args(["emulator", "--port", "0", "--plain-port", "0", "--clock-speed", &speed.to_string(), "--dir"])
             .arg(dir.path().join("aws"))
             .stdout(Stdio::piped())
             .spawn()
@@ -141,18 +146,23 @@ impl World {
         command
     }
 
-    /// Starts the daemon with position columns and short intervals; `more` is appended to its settings.
-    pub fn daemon(&self, more: &str) -> Daemon {
+    /// Starts the daemon with position columns and short intervals, and dead letters in the folder `dead`.
+    pub fn daemon(&self) -> Daemon {
+        self.daemon_with("dead", &[])
+    }
+
+    /// Starts the daemon with another dead-letter store, and with options.
+    pub fn daemon_with(&self, dead_letter: &str, options: &[&str]) -> Daemon {
         let settings = format!(
             "[source]\nstream = \"{STREAM}\"\napplication = \"enricher\"\nfailover = \"2s\"\ncheckpoint_interval = \"200ms\"\n\
              [pack]\nmax_wait = \"100ms\"\nmetadata = \"columns\"\n\
              [sink]\ntype = \"firehose\"\ndelivery_stream = \"{DELIVERY_STREAM}\"\n\
-             [on_error]\ndead_letter = \"dead\"\n{more}"
+             [on_error]\ndead_letter = \"{dead_letter}\"\n"
         );
         let config = self.path("alluvial.toml");
         std::fs::write(&config, settings).unwrap();
         let mut command = self.command("alluvial");
-        command.args(["run", "--log", "info,alluvial_consumer=debug", "--config"]).arg(config);
+        command.args(["run", "--log", "info,alluvial_consumer=debug"]).args(options).arg("--config").arg(config);
         Daemon::start(command)
     }
 

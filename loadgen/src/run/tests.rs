@@ -1,4 +1,5 @@
 mod kinesis;
+mod stalls;
 
 use super::*;
 use crate::load::{End, Input};
