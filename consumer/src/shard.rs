@@ -16,6 +16,7 @@ use alluvial_runtime::exit::chain;
 use aws_sdk_kinesis::Client;
 use reader::ReadEnd;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 const QUEUED_BATCHES: usize = 4;
 /// Acknowledgements that wait for the keeper; each is 64 bytes.
 const QUEUED_ACKS: usize = 256;
+
+/// Time for the last checkpoint and the release of the lease, once we were told to stop: with the draining before it, a
+/// process ends within the 30 s that ECS and Kubernetes give by default.
+const LAST_WRITES: Duration = Duration::from_secs(3);
 
 /// What all shards of a consumer share.
 #[derive(Debug)]
@@ -84,28 +89,31 @@ pub(crate) async fn run(
     let reader = reader::Reader::new(&shared, &held, from, &status, tip, random);
     let reading = reader.read(batch_tx, &stop, held.lost());
     let keeping = keeper::keep(&held, ack_rx, tips, &status, shared.settings.checkpoint_interval, &abandon);
-    let drained = CancellationToken::new();
-    let draining = async {
+    let (read_end, progress) = {
+        let mut both = std::pin::pin!(async { tokio::join!(reading, keeping) });
         tokio::select! {
-            () = drained.cancelled() => return,
-            () = stop.cancelled() => {}
-        }
-        tokio::select! {
-            () = drained.cancelled() => {}
-            () = tokio::time::sleep(shared.settings.drain_grace) => {
+            ends = &mut both => ends,
+            () = after(&stop, shared.settings.drain_grace) => {
                 tracing::warn!(%shard, "draining takes too long: what is not delivered is read again by the next owner");
                 abandon.cancel();
+                both.await
             }
         }
     };
-    let both = async {
-        let ends = tokio::join!(reading, keeping);
-        drained.cancel();
-        ends
+    let outcome = tokio::select! {
+        outcome = finish(&shared, &held, read_end, progress, &status) => outcome,
+        () = after(&stop, LAST_WRITES) => {
+            tracing::warn!(%shard, "last checkpoint not written in time; what came after the one before it comes again");
+            Outcome::Released
+        }
     };
-    let ((read_end, progress), ()) = tokio::join!(both, draining);
-    let outcome = finish(&shared, &held, read_end, progress, &status).await;
     (shard, outcome)
+}
+
+/// Waits for `token`, and then for `time`.
+async fn after(token: &CancellationToken, time: Duration) {
+    token.cancelled().await;
+    tokio::time::sleep(time).await;
 }
 
 /// The last writes: SHARD_END with the children's leases, or the last checkpoint and the lease given back.

@@ -65,6 +65,16 @@ impl Console {
     }
 }
 
+/// A value as one word of a POSIX shell.
+pub(crate) fn shell_word(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', "'\\''"))
+    }
+}
+
 /// 1234567 as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -87,6 +97,12 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_with_spaces_or_quotes_is_one_word() {
+        assert_eq!(shell_word("/a/b-1.pem"), "/a/b-1.pem");
+        assert_eq!(shell_word("/my aws/it's"), r"'/my aws/it'\''s'");
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

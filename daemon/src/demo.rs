@@ -150,29 +150,10 @@ async fn work(
     let (status, ledger) = (service.status(), service.ledger());
     console.done("daemon", "every shard by enhanced fan-out over HTTP/2, leases in DynamoDB");
     let truth = Arc::new(Truth::default());
-    let kinesis = aws_sdk_kinesis::Client::new(&running.aws.control);
-    let loading = alluvial_loadgen::run(load, kinesis, Clock::system(), stop, Arc::clone(&truth));
-    let delivered = async {
-        let loaded = loading.await.map_err(Failure::from)?;
-        let settled = until_settled(&ledger, loaded.accepted).await;
-        running.stop_service.cancel();
-        Ok::<_, Failure>((loaded, settled))
-    };
-    let live = live::Live::new(console, status.clone(), ledger.clone());
-    let (loaded, settled) = {
-        let mut serving = std::pin::pin!(service.run(running.stop_service.clone()));
-        let mut delivered = std::pin::pin!(delivered);
-        let told = tokio::select! {
-            told = &mut delivered => told,
-            ended = &mut serving => {
-                ended?;
-                return Err(Failure::internal("the daemon stopped before the load was delivered"));
-            }
-            never = live.tell() => never,
-        };
-        let told = told?;
-        serving.await?;
-        told
+    let live = live::Live::new(console, status, ledger.clone());
+    let (loaded, settled) = tokio::select! {
+        delivered = load_and_deliver(running, service, load, Arc::clone(&truth), stop) => delivered?,
+        never = live.tell() => never,
     };
     live.last();
     if !settled {
@@ -204,6 +185,36 @@ async fn work(
     let report = Report::new(&loaded, &ledger, compacted, &verdict);
     let exit = report.exit();
     Ok((report, exit))
+}
+
+/// Puts the load while the service delivers it, and stops the service when all is delivered; returns what loadgen says, and
+/// whether everything was settled.
+async fn load_and_deliver(
+    running: &Running,
+    service: Service,
+    load: Load,
+    truth: Arc<Truth>,
+    stop: CancellationToken,
+) -> Result<(alluvial_loadgen::Report, bool), Failure> {
+    let ledger = service.ledger();
+    let kinesis = aws_sdk_kinesis::Client::new(&running.aws.control);
+    let loading = alluvial_loadgen::run(load, kinesis, Clock::system(), stop, truth);
+    let mut delivered = std::pin::pin!(async {
+        let loaded = loading.await.map_err(Failure::from)?;
+        let settled = until_settled(&ledger, loaded.accepted).await;
+        Ok::<_, Failure>((loaded, settled))
+    });
+    let mut serving = std::pin::pin!(service.run(running.stop_service.clone()));
+    let outcome = tokio::select! {
+        outcome = &mut delivered => outcome?,
+        ended = &mut serving => {
+            ended?;
+            return Err(Failure::internal("the daemon stopped before the load was delivered"));
+        }
+    };
+    running.stop_service.cancel();
+    serving.await?;
+    Ok(outcome)
 }
 
 /// Waits until `records` are delivered, filtered or dead-lettered; false when nothing moves any more.
@@ -260,7 +271,7 @@ async fn stay(
     let service = Service::connect(&running.aws, scene::settings(dir, args.input.is_some())?).await?;
     console.line("\n  The emulator and the daemon stay up; Ctrl-C stops them. To write more:\n");
     for (name, value) in running.emulator.exports() {
-        console.line(&format!("    export {name}={value}"));
+        console.line(&format!("    export {name}={}", crate::console::shell_word(&value)));
     }
     console.line(&format!("    loadgen --stream {} --rate 1000/s --duration 10s", scene::STREAM));
     service.run(stop).await

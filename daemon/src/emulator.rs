@@ -39,7 +39,7 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     let emulator = start(settings).await?;
     let mut text = String::new();
     for (name, value) in emulator.exports() {
-        writeln!(text, "export {name}={value}").ok();
+        writeln!(text, "export {name}={}", console::shell_word(&value)).ok();
     }
     writeln!(text, "# also in plain text at {}; Ctrl-C stops", emulator.plain_endpoint()).ok();
     console::out(&text)?;

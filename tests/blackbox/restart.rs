@@ -89,6 +89,17 @@ async fn sigterm_delivers_and_checkpoints_what_was_read_and_the_next_start_repea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sigterm_with_aws_out_of_reach_ends_in_time_all_the_same() {
+    let mut world = World::start(4).await;
+    let daemon = world.daemon();
+    let load = put_slowly(&world, 0..1_000);
+    tokio::join!(load, until_in_midstream(&world));
+    world.kill_emulator();
+    let finished = daemon.terminate(Duration::from_secs(15)).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_before_anything_came_ends_at_once() {
     let world = World::start(2).await;
     let daemon = world.daemon();

@@ -118,6 +118,12 @@ impl World {
         Box::pin(create.send()).await.unwrap();
     }
 
+    /// Ends the emulator as a power cut would: all of AWS is out of reach.
+    pub fn kill_emulator(&mut self) {
+        self.emulator.kill().unwrap();
+        self.emulator.wait().unwrap();
+    }
+
     /// A Kinesis client.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         aws_sdk_kinesis::Client::new(&self.aws.control)
@@ -154,7 +160,7 @@ impl World {
     /// Starts the daemon with another dead-letter store, and with options.
     pub fn daemon_with(&self, dead_letter: &str, options: &[&str]) -> Daemon {
         let settings = format!(
-            "[source]\nstream = \"{STREAM}\"\napplication = \"enricher\"\nfailover = \"2s\"\ncheckpoint_interval = \"200ms\"\n\
+            "[source]\nstream = \"{STREAM}\"\napplication = \"enricher\"\nfailover = \"2s\"\ncheckpoint_interval = \"200ms\"\ndrain_grace = \"5s\"\n\
              [pack]\nmax_wait = \"100ms\"\nmetadata = \"columns\"\n\
              [sink]\ntype = \"firehose\"\ndelivery_stream = \"{DELIVERY_STREAM}\"\n\
              [on_error]\ndead_letter = \"{dead_letter}\"\n"

@@ -129,6 +129,15 @@ impl Report {
                 grouped(self.latency_ms.max),
             ),
         );
+        self.tell_verdict(console, dir);
+        let parquet = dir.join("parquet");
+        console.line(&format!("\n  Data    {}", dir.display()));
+        console.line(&format!("  Query   duckdb -c \"select count(*) from '{}/**/*.parquet'\"", parquet.display()));
+        console.line(&format!("  Took    {:.1} s", self.seconds));
+    }
+
+    /// The ledger, what the check found, and what was refused.
+    fn tell_verdict(&self, console: Console, dir: &Path) {
         let ledger = format!(
             "in {} = delivered {} + filtered {} + dead-lettered {}",
             grouped(self.records_in),
@@ -165,10 +174,6 @@ impl Report {
                 ),
             );
         }
-        let parquet = dir.join("parquet");
-        console.line(&format!("\n  Data    {}", dir.display()));
-        console.line(&format!("  Query   duckdb -c \"select count(*) from '{}/**/*.parquet'\"", parquet.display()));
-        console.line(&format!("  Took    {:.1} s", self.seconds));
     }
 }
 

@@ -10,8 +10,7 @@ fn paced(rate: u32, end: End) -> Load {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_keeps_no_record_from_the_other_lanes() {
-    let kinesis =
-        Kinesis::scripted(|call| if call == 20 { Reply::Slow(Duration::from_secs(6)) } else { Reply::ok() });
+    let kinesis = Kinesis::scripted(|call| if call == 20 { Reply::Slow(Duration::from_secs(6)) } else { Reply::ok() });
     let report = put(paced(5_000, End::Records(35_000)), &kinesis).await.unwrap();
 
     assert_eq!((report.accepted, report.late_starts), (35_000, 0));
