@@ -8,7 +8,6 @@
 //! `.staging/` and `.tmp.*` are writes in flight, emptied at start.
 
 mod buckets;
-mod chunks;
 mod conditions;
 mod layout;
 mod list;
@@ -17,6 +16,7 @@ mod multipart;
 mod objects;
 mod stage;
 mod store;
+mod walk;
 
 use crate::api::{ACCESS_KEY, ApiError, Body, BoxError, SECRET_KEY, full};
 use bytes::Bytes;
@@ -56,12 +56,17 @@ impl S3 {
             Ok(response) if head || response.status() == StatusCode::NOT_MODIFIED => {
                 response.map(|_| full(Bytes::new()))
             }
-            Ok(response) => response.map(|body| chunks::in_chunks(body.boxed_unsync())),
+            Ok(response) => response.map(BodyExt::boxed_unsync),
             Err(error) => {
                 let error = BoxError::from(error);
                 ApiError::server("InternalError", format!("the S3 protocol layer failed: {error}")).into_response()
             }
         }
+    }
+
+    /// Waits until writes whose clients have left are done.
+    pub(crate) async fn stop(&self) {
+        self.store.stop().await;
     }
 
     /// Writes `chunks`, joined, as the object `key`, as PutObject does.
@@ -110,3 +115,6 @@ impl S3Auth for TestCredentials {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ pub struct Emulator {
     ca_bundle: PathBuf,
     kinesis: Kinesis,
     firehose: Firehose,
+    s3: S3,
     streams: Streams,
     stop: CancellationToken,
     listeners: JoinSet<()>,
@@ -60,7 +61,7 @@ impl Emulator {
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
         let kinesis = Kinesis::new(clock, Some(folder.path("")));
         let firehose = Firehose::new(clock, s3.clone());
-        let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3 };
+        let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3: s3.clone() };
 
         let stop = CancellationToken::new();
         let streams = Streams::new();
@@ -72,6 +73,7 @@ impl Emulator {
             ca_bundle,
             kinesis,
             firehose,
+            s3,
             _cut_on_drop: streams.cut_on_drop(),
             streams,
             stop,
@@ -119,7 +121,7 @@ impl Emulator {
     }
 
     /// Stops: closes both ports, gives requests in flight a short time to finish, cuts open subscriptions, writes what
-    /// Firehose buffers to S3, and returns when every task has ended.
+    /// Firehose buffers to S3, finishes what S3 has begun to write, and returns when every task has ended.
     pub async fn stop(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.listeners.join_next().await {
@@ -127,6 +129,7 @@ impl Emulator {
         }
         self.streams.cut().await;
         self.firehose.stop().await;
+        self.s3.stop().await;
     }
 }
 

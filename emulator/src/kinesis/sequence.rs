@@ -130,7 +130,7 @@ impl Sequence {
 
 impl std::fmt::Display for Sequence {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.digits().iter().try_for_each(|&digit| std::fmt::Write::write_char(formatter, char::from(digit)))
+        formatter.write_str(std::str::from_utf8(&self.digits()).map_err(|_| std::fmt::Error)?)
     }
 }
 
@@ -167,6 +167,21 @@ mod tests {
         assert_eq!((sequence.origin.shard, sequence.secs, sequence.mark), (6, 1_545_084_650, 0));
         assert_eq!((sequence.origin.created_secs, sequence.index), (1_542_776_258, 1_734_642_199));
         assert_eq!(sequence.to_string(), text);
+    }
+
+    #[test]
+    fn a_number_is_written_in_one_piece() {
+        struct Pieces(usize);
+        impl std::fmt::Write for Pieces {
+            fn write_str(&mut self, _: &str) -> std::fmt::Result {
+                self.0 += 1;
+                Ok(())
+            }
+        }
+        let mut pieces = Pieces(0);
+        std::fmt::Write::write_fmt(&mut pieces, format_args!("{}", Origin { created_secs: 1, shard: 3 }.start()))
+            .expect("a number");
+        assert_eq!(pieces.0, 1);
     }
 
     #[test]

@@ -140,11 +140,16 @@ impl Shard {
         self.changed.subscribe()
     }
 
-    /// Adds records whose payloads lie at `extent`, and wakes the readers.
+    /// Adds records whose payloads lie at `extent`, and wakes the readers. Records that arrived before
+    /// `horizon_millis` are forgotten first, so that a shard that nobody reads is bounded too.
     ///
     /// The caller holds the topology for reading, which keeps the shard open.
-    pub(crate) fn append(&self, now_millis: u64, extent: &Extent, sizes: &[Size]) -> Appended {
-        let appended = lock(&self.state).log.append(now_millis, extent, sizes);
+    pub(crate) fn append(&self, now_millis: u64, horizon_millis: u64, extent: &Extent, sizes: &[Size]) -> Appended {
+        let appended = {
+            let log = &mut lock(&self.state).log;
+            log.trim(horizon_millis);
+            log.append(now_millis, extent, sizes)
+        };
         self.changed.send_replace(());
         appended
     }
@@ -236,7 +241,7 @@ mod tests {
 
     fn put(shard: &Shard, store: &Store, now: u64) -> Sequence {
         let extent = store.append(0, b"kd").unwrap();
-        let appended = shard.append(now, &extent, &[Size { key: 1, data: 1 }]);
+        let appended = shard.append(now, 0, &extent, &[Size { key: 1, data: 1 }]);
         shard.origin().record(appended.first, appended.arrival_millis)
     }
 

@@ -27,8 +27,10 @@ const LIFETIME: Duration = Duration::from_secs(300);
 /// How long a subscription stays silent: about five seconds, by dumps of the real service.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// What one event holds at most: 1 MiB of keys and data, or one larger record; 1,000 records. AWS documents no bound; these are ours.
-const EVENT: Limits = Limits { records: 1_000, bytes: 1024 * 1024 };
+/// What one event holds at most: 128 KiB of keys and data, or one larger record; 1,000 records. AWS documents no bound; these are ours.
+///
+/// The HTTP layer holds up to two events of each subscription beside its buffer, read or not.
+const EVENT: Limits = Limits { records: 1_000, bytes: 128 * 1024 };
 
 /// An open subscription. It holds no task and at most the event that it is writing: dropping it frees everything.
 pub(crate) struct Subscription {

@@ -86,6 +86,20 @@ pub(super) fn upload_marker(root: &Path, name: &str, id: Uuid) -> PathBuf {
     root.join(format!(".bucket-{bucket}.object-{key}.upload-{id}.metadata.json"))
 }
 
+/// The file store's file that exists as long as the multipart upload `id` has not ended. It is the first to go.
+pub(super) fn upload_record(root: &Path, id: Uuid) -> PathBuf {
+    root.join(format!(".upload-{id}.json"))
+}
+
+/// The multipart upload that a file of this name in the root belongs to: `.upload_id-….part-…` or an
+/// [`upload_marker`].
+pub(super) fn upload_of(name: &str) -> Option<Uuid> {
+    // The names of buckets have no dot in front, and base64 has none inside.
+    let marker = || Some(name.strip_prefix(".bucket-")?.split_once(".upload-")?.1);
+    let (id, _) = name.strip_prefix(".upload_id-").or_else(marker)?.split_once('.')?;
+    Uuid::parse_str(id).ok()
+}
+
 /// Whether a file of this name is a sidecar of a write in flight. Those of open multipart uploads are not: an upload may
 /// go on after a restart.
 pub(super) fn is_staged_sidecar(name: &str) -> bool {

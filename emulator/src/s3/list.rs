@@ -1,10 +1,12 @@
-//! Listing objects. The file store finds them; this adds their ETags, by which a plan can later tell whether an object
-//! was replaced.
+//! Listing objects, with their ETags, by which a plan can later tell whether an object was replaced.
 
-use super::layout::Files;
 use super::store::Store;
+use super::walk::{self, Page, Wanted};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
-use s3s::{S3 as _, S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
+use std::fmt::Write as _;
 
 /// The most keys that one call returns, whatever it asks for
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
@@ -12,91 +14,143 @@ const MAX_KEYS: i32 = 1_000;
 
 impl Store {
     /// Lists a page of objects and common prefixes.
-    pub(super) async fn list(
-        &self,
-        mut req: S3Request<ListObjectsV2Input>,
-    ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let bucket = req.input.bucket.clone();
-        let input = &mut req.input;
-        tidy(&mut input.delimiter, &mut input.encoding_type, &mut input.max_keys)?;
-        let mut response = self.files().list_objects_v2(req).await?;
-        self.add_etags(&bucket, &mut response.output.contents).await?;
-        Ok(response)
+    pub(super) async fn list(&self, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
+        let resume = input.continuation_token.as_deref().map(read_token).transpose()?;
+        let after = resume.max(input.start_after.clone()).unwrap_or_default();
+        let spelling = Spelling::of(input.encoding_type.as_ref())?;
+        let page = self.page(&input, after).await?;
+        Ok(ListObjectsV2Output {
+            key_count: i32::try_from(page.objects.len() + page.groups.len()).ok(),
+            max_keys: Some(max_keys(input.max_keys)),
+            is_truncated: Some(page.next.is_some()),
+            next_continuation_token: page.next.map(|last| URL_SAFE_NO_PAD.encode(last)),
+            contents: spelling.objects(page.objects),
+            common_prefixes: spelling.groups(page.groups),
+            continuation_token: input.continuation_token,
+            delimiter: input.delimiter.map(|text| spelling.spell(text)),
+            prefix: input.prefix.map(|text| spelling.spell(text)),
+            start_after: input.start_after.map(|text| spelling.spell(text)),
+            encoding_type: input.encoding_type,
+            name: Some(input.bucket),
+            ..ListObjectsV2Output::default()
+        })
     }
 
     /// The same by the first version of the call, which old clients use.
-    pub(super) async fn list_first_version(
-        &self,
-        mut req: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
-        let bucket = req.input.bucket.clone();
-        let input = &mut req.input;
-        tidy(&mut input.delimiter, &mut input.encoding_type, &mut input.max_keys)?;
-        let mut response = self.files().list_objects(req).await?;
-        self.add_etags(&bucket, &mut response.output.contents).await?;
-        Ok(response)
+    pub(super) async fn list_first_version(&self, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
+        let marker = input.marker.clone();
+        let input = ListObjectsV2Input::from(input);
+        let spelling = Spelling::of(input.encoding_type.as_ref())?;
+        let page = self.page(&input, marker.clone().unwrap_or_default()).await?;
+        let truncated = page.next.is_some();
+        Ok(ListObjectsOutput {
+            max_keys: Some(max_keys(input.max_keys)),
+            is_truncated: Some(truncated),
+            // Without a delimiter S3 leaves it out, and clients go on behind the last key.
+            next_marker: page.next.filter(|_| input.delimiter.is_some()).map(|last| spelling.spell(last)),
+            contents: spelling.objects(page.objects),
+            common_prefixes: spelling.groups(page.groups),
+            marker: marker.map(|text| spelling.spell(text)),
+            delimiter: input.delimiter.map(|text| spelling.spell(text)),
+            prefix: input.prefix.map(|text| spelling.spell(text)),
+            encoding_type: input.encoding_type,
+            name: Some(input.bucket),
+            ..ListObjectsOutput::default()
+        })
     }
 
-    /// Fills in the ETags that are stored. An object whose ETag must be computed, because a person put the file there
-    /// or its name is too long for a sidecar, is listed without.
-    async fn add_etags(&self, bucket: &str, contents: &mut Option<ObjectList>) -> S3Result<()> {
-        let Some(mut objects) = contents.take() else { return Ok(()) };
-        let (root, bucket) = (self.root().to_owned(), bucket.to_owned());
-        let fill = move || {
-            for object in &mut objects {
-                if let Some(key) = &object.key {
-                    object.e_tag = Files::of(&root, &bucket, key).stored_etag();
-                }
-            }
-            objects
+    async fn page(&self, input: &ListObjectsV2Input, after: String) -> S3Result<Page> {
+        self.require_bucket(&input.bucket).await?;
+        let wanted = Wanted {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone().filter(|delimiter| !delimiter.is_empty()),
+            after,
+            most: usize::try_from(max_keys(input.max_keys)).unwrap_or_default(),
         };
-        *contents = Some(tokio::task::spawn_blocking(fill).await.map_err(S3Error::internal_error)?);
-        Ok(())
+        let (root, bucket) = (self.root().to_owned(), input.bucket.clone());
+        match tokio::task::spawn_blocking(move || walk::page(&root, &bucket, &wanted)).await {
+            Ok(page) => page.map_err(S3Error::internal_error),
+            Err(error) => Err(S3Error::internal_error(error)),
+        }
     }
 }
 
-/// Brings a request into the form that the file store reads rightly. It says that keys are URL-encoded when asked to
-/// encode them, but does not, so it is not asked: keys are XML-escaped only, which every client reads as well.
-fn tidy(
-    delimiter: &mut Option<String>,
-    encoding: &mut Option<EncodingType>,
-    max_keys: &mut Option<i32>,
-) -> S3Result<()> {
-    *encoding = None;
-    *max_keys = max_keys.map(|wanted| wanted.clamp(0, MAX_KEYS));
-    match delimiter.as_deref().map(str::len) {
-        Some(0) => *delimiter = None,
-        Some(2..) => return Err(s3_error!(NotImplemented, "the emulator lists by delimiters of one ASCII character")),
-        _ => {}
+/// How many keys a page may have.
+fn max_keys(asked: Option<i32>) -> i32 {
+    asked.map_or(MAX_KEYS, |asked| asked.clamp(0, MAX_KEYS))
+}
+
+/// The key or group that a continuation token stands for.
+fn read_token(token: &str) -> S3Result<String> {
+    let read = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    read.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
+}
+
+/// How keys are written in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Plain,
+    /// Percent-encoded, for XML cannot hold every character of a key.
+    Url,
+}
+
+impl Spelling {
+    fn of(asked: Option<&EncodingType>) -> S3Result<Self> {
+        match asked.map(EncodingType::as_str) {
+            None => Ok(Self::Plain),
+            Some(EncodingType::URL) => Ok(Self::Url),
+            Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request")),
+        }
     }
-    Ok(())
+
+    fn spell(self, text: String) -> String {
+        match self {
+            Self::Plain => text,
+            Self::Url => text.bytes().fold(String::with_capacity(text.len()), |mut spelled, byte| {
+                if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+                    spelled.push(char::from(byte));
+                } else {
+                    // Writing to a String cannot fail.
+                    write!(spelled, "%{byte:02X}").unwrap_or_default();
+                }
+                spelled
+            }),
+        }
+    }
+
+    fn objects(self, mut objects: Vec<Object>) -> Option<ObjectList> {
+        for object in &mut objects {
+            object.key = object.key.take().map(|key| self.spell(key));
+        }
+        (!objects.is_empty()).then_some(objects)
+    }
+
+    fn groups(self, groups: Vec<String>) -> Option<CommonPrefixList> {
+        let groups: Vec<_> = groups.into_iter().map(|group| CommonPrefix { prefix: Some(self.spell(group)) }).collect();
+        (!groups.is_empty()).then_some(groups)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tidied(delimiter: &str, max_keys: i32) -> S3Result<(Option<String>, Option<i32>)> {
-        let (mut delimiter, mut max_keys) = (Some(delimiter.to_owned()), Some(max_keys));
-        tidy(&mut delimiter, &mut None, &mut max_keys)?;
-        Ok((delimiter, max_keys))
-    }
-
     #[test]
     fn a_page_has_at_most_a_thousand_keys() {
-        assert_eq!(tidied("/", 5_000).expect("a request"), (Some("/".to_owned()), Some(1_000)));
-        assert_eq!(tidied("/", -1).expect("a request"), (Some("/".to_owned()), Some(0)));
+        assert_eq!([None, Some(5_000), Some(7), Some(-1)].map(max_keys), [1_000, 1_000, 7, 0]);
     }
 
     #[test]
-    fn an_empty_delimiter_is_none() {
-        assert_eq!(tidied("", 10).expect("a request"), (None, Some(10)));
+    fn a_key_is_encoded_as_the_documentation_shows() {
+        let url = Spelling::of(Some(&EncodingType::from_static(EncodingType::URL))).expect("an encoding");
+        assert_eq!(url.spell("test_file(3).png".to_owned()), "test_file%283%29.png");
+        assert_eq!(url.spell("a/é \u{1}+".to_owned()), "a/%C3%A9%20%01%2B");
+        Spelling::of(Some(&EncodingType::from_static("base64"))).expect_err("no encoding of S3");
     }
 
     #[test]
-    fn long_delimiters_are_refused() {
-        for delimiter in ["//", "é"] {
-            tidied(delimiter, 10).expect_err(delimiter);
-        }
+    fn a_token_that_was_never_given_out_is_refused() {
+        assert_eq!(read_token(&URL_SAFE_NO_PAD.encode("a/é")).expect("a token"), "a/é");
+        read_token("a/b c").expect_err("no token");
     }
 }

@@ -40,16 +40,26 @@ impl Store {
         if tokio::fs::try_exists(marker).await.unwrap_or_default() { Ok(()) } else { Err(missing()) }
     }
 
-    /// Puts the parts together and moves the object into place. What can be refused is refused before a part is
-    /// touched.
+    /// Puts the parts together and moves the object into place, in a task that goes on if the client leaves: parts are
+    /// used up as they are read.
     pub(super) async fn complete_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let store = self.clone();
+        let assembly = self.tasks().spawn(async move { store.assemble(req).await });
+        assembly.await.unwrap_or_else(|error| Err(S3Error::internal_error(error)))
+    }
+
+    /// What can be refused is refused before a part is touched.
+    async fn assemble(
         &self,
         mut req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-        self.require_upload(&bucket, &key, &req.input.upload_id).await?;
         let name = digest_name(&bucket, &key);
         let _assembling = self.assembly().write(&bucket, &key).await;
+        self.require_upload(&bucket, &key, &req.input.upload_id).await?;
         let conditions =
             Conditions { if_match: req.input.if_match.take(), if_none_match: req.input.if_none_match.take() };
         self.check_completion(&req.input, &conditions).await?;
@@ -73,6 +83,7 @@ impl Store {
         &self,
         mut req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let _assembling = self.assembly().write(&req.input.bucket, &req.input.key).await;
         self.require_upload(&req.input.bucket, &req.input.key, &req.input.upload_id).await?;
         req.input.key = digest_name(&req.input.bucket, &req.input.key);
         req.input.bucket = STAGING.to_owned();

@@ -10,6 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
+/// How often a folder may vanish under a write. Each time takes another write that finds it empty.
+const MOVE_RETRIES: usize = 100;
+
 /// An object in the staging bucket. Dropping it before [`Store::commit`] removes it.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -35,15 +38,13 @@ impl Staged {
     /// The old ETag and checksums go first and the new ones come last, so that a process killed in between leaves the
     /// old bytes or the new ones, without checksums, and never one with the checksums of the other.
     fn publish(&self, target: &Files) -> io::Result<()> {
-        let folder = target.data.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
         if target.data.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+            remove_empty(&target.data).or_else(ignore_absence)?;
         }
         if let Some(info) = &target.info {
             remove_if_there(info)?;
         }
-        fs::rename(&self.files.data, &target.data)?;
+        move_into_place(&self.files.data, &target.data)?;
         for (from, to) in [(&self.files.attributes, &target.attributes), (&self.files.info, &target.info)] {
             if let (Some(from), Some(to)) = (from, to) {
                 rename_if_there(from, to)?;
@@ -76,7 +77,31 @@ impl Store {
             check(&conditions, &target)?;
             staged.publish(&target).map_err(unwritable)
         };
-        tokio::task::spawn_blocking(commit).await.unwrap_or_else(|error| Err(S3Error::internal_error(error)))
+        self.tasks().spawn_blocking(commit).await.unwrap_or_else(|error| Err(S3Error::internal_error(error)))
+    }
+}
+
+/// Removes a folder in which there are only folders, as deleted objects leave them.
+fn remove_empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        remove_empty(&entry.path())?;
+    }
+    fs::remove_dir(folder)
+}
+
+/// Renames `from` to `to` and makes the folders above it, again if another write removes them as empty meanwhile.
+fn move_into_place(from: &Path, to: &Path) -> io::Result<()> {
+    let folder = to.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut again = 0..MOVE_RETRIES;
+    loop {
+        match fs::create_dir_all(folder).and_then(|()| fs::rename(from, to)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && again.next().is_some() => {}
+            done => return done,
+        }
     }
 }
 
@@ -96,10 +121,14 @@ fn rename_if_there(from: &PathBuf, to: &PathBuf) -> io::Result<()> {
     }
 }
 
+fn ignore_absence(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
 fn unwritable(error: io::Error) -> S3Error {
-    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
     match error.kind() {
-        AlreadyExists | IsADirectory | NotADirectory => S3Error::with_message(
+        AlreadyExists | DirectoryNotEmpty | IsADirectory | NotADirectory => S3Error::with_message(
             S3ErrorCode::InvalidArgument,
             "the emulator keeps objects as files: a key cannot be the folder of another key",
         ),

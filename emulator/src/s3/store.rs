@@ -1,6 +1,6 @@
 //! The S3 operations there are, each handed to the module that knows it.
 
-use super::layout::{STAGING, is_staged_sidecar, remove_if_there};
+use super::layout::{STAGING, is_staged_sidecar, remove_if_there, upload_of, upload_record};
 use super::locks::Locks;
 use crate::api::BoxError;
 use s3s::dto::*;
@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 /// A folder of buckets. Copies share it.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ struct Inner {
     root: PathBuf,
     locks: Locks,
     assembly: Locks,
+    tasks: TaskTracker,
 }
 
 impl Store {
@@ -32,12 +34,16 @@ impl Store {
         }
         for entry in fs::read_dir(root)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(is_staged_sidecar) {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let abandoned = || upload_of(name).is_some_and(|id| !upload_record(root, id).exists());
+            if is_staged_sidecar(name) || abandoned() {
                 remove_if_there(&entry.path())?;
             }
         }
         let files = FileSystem::new(root).map_err(|error| format!("{error:?}"))?;
-        let inner = Inner { files, root: root.to_owned(), locks: Locks::new(), assembly: Locks::new() };
+        let (locks, assembly, tasks) = (Locks::new(), Locks::new(), TaskTracker::new());
+        let inner = Inner { files, root: root.to_owned(), locks, assembly, tasks };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -59,6 +65,17 @@ impl Store {
     /// The locks of objects that are put together from parts.
     pub(super) fn assembly(&self) -> &Locks {
         &self.0.assembly
+    }
+
+    /// Owns the tasks that run to their end even if the caller leaves.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Waits for them. No request may come any more.
+    pub(super) async fn stop(&self) {
+        self.tasks().close();
+        self.tasks().wait().await;
     }
 
     /// Refuses a bucket that does not exist.
@@ -101,11 +118,11 @@ impl S3 for Store {
     }
 
     async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
-        self.list_first_version(req).await
+        self.list_first_version(req.input).await.map(S3Response::new)
     }
 
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.list(req).await
+        self.list(req.input).await.map(S3Response::new)
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {

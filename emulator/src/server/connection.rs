@@ -31,8 +31,10 @@ const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 /// What a client may send on one HTTP/2 connection before we have read any of it.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
-/// Response bytes that wait in one HTTP/2 stream for the client to read; past it, the body is not polled.
-const SEND_BUFFER: usize = 1024 * 1024;
+/// Response bytes that wait in one HTTP/2 stream for the client to read. Past it no frame of the body is added, but hyper
+/// adds a frame whole and polls the next one before it waits for room: a stream that nobody reads holds this and up to
+/// two frames, so bodies have small frames.
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// A connection that is silent for this long is asked whether it still lives, and closed after as long again without an
 /// answer.

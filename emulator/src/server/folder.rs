@@ -81,6 +81,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_into_a_relative_folder_has_an_absolute_path() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let here = std::env::current_dir().expect("a folder");
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let relative = up.join(dir.path().strip_prefix("/").expect("an absolute path")).join("data of mine");
+        let written = Folder::open(&relative).and_then(|folder| folder.write("ca.pem", b"x")).expect("a file");
+        assert!(relative.is_relative() && written.is_absolute(), "{}", written.display());
+        assert_eq!(fs::read(&written).expect("the file"), b"x");
+    }
+
+    #[test]
     fn a_file_in_the_way_is_named() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");

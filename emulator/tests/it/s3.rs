@@ -6,7 +6,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, EncodingType, ObjectIdentifier};
 use std::path::Path;
 use tokio::task::JoinSet;
 
@@ -79,6 +79,22 @@ async fn ranges_are_parts_of_the_object() {
     world.emulator.stop().await;
 }
 
+/// The SDK's HTTP/2 (h2 0.4.16 and later) closes a connection that brought 100 empty DATA frames, with
+/// ENHANCE_YOUR_CALM and the debug data `too_many_data_frames`.
+#[tokio::test]
+async fn large_bodies_and_small_ranges_over_http2_bring_no_too_many_data_frames() {
+    let world = World::start().await;
+    let s3 = world.s3_with_bucket().await;
+    let body: Vec<u8> = (0..30 * MIB).map(|index| (index % 251).to_le_bytes()[0]).collect();
+    put(&s3, "large", &body).await;
+    assert!(get(&s3, "large").await == body);
+    for first in [0, 5, 20 * MIB] {
+        let range = format!("bytes={first}-{}", first + 99);
+        assert!(get_range(&s3, "large", &range).await == body[first..first + 100], "{range}");
+    }
+    world.emulator.stop().await;
+}
+
 #[tokio::test]
 async fn listings_have_pages_prefixes_and_etags() {
     let world = World::start().await;
@@ -106,6 +122,16 @@ async fn listings_have_pages_prefixes_and_etags() {
         ["a/1", "a/2", "a/dt=2026-11-23/x y+z", "b", "c"].into_iter().map(str::to_owned).zip(etags).collect();
     assert_eq!(seen, expected);
     assert_eq!(keys(&s3, "a/dt=").await, ["a/dt=2026-11-23/x y+z"]);
+
+    let encoded =
+        s3.list_objects_v2().bucket("lake").prefix("a/dt=").delimiter("-11-").encoding_type(EncodingType::Url);
+    let encoded = encoded.send().await.expect("a listing");
+    let prefixes: Vec<_> = encoded.common_prefixes().iter().filter_map(|prefix| prefix.prefix()).collect();
+    assert_eq!((prefixes, encoded.prefix()), (vec!["a/dt%3D2026-11-"], Some("a/dt%3D")));
+    let first = s3.list_objects().bucket("lake").delimiter("/").max_keys(2).send().await.expect("a listing");
+    assert_eq!((first.is_truncated(), first.next_marker()), (Some(true), Some("b")));
+    let rest = s3.list_objects().bucket("lake").delimiter("/").marker("b").send().await.expect("a listing");
+    assert_eq!(rest.contents().iter().filter_map(|object| object.key()).collect::<Vec<_>>(), ["c"]);
     world.emulator.stop().await;
 }
 

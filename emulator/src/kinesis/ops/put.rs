@@ -10,7 +10,7 @@ use super::super::topology::Topology;
 use super::super::validate::{self, invalid_argument, length, required};
 use super::super::{Kinesis, to_json, wire};
 use crate::api::ApiError;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io;
@@ -138,7 +138,7 @@ impl Kinesis {
         stream.with_topology(|topology| {
             let mut intake = Intake::new(&stream, topology);
             records.iter().try_for_each(|record| intake.take(record, topology))?;
-            Ok(intake.store(&self.inner.store, topology, now))
+            Ok(intake.store(&self.inner.store, topology, (now, stream.horizon(now))))
         })
     }
 }
@@ -182,10 +182,10 @@ impl Intake {
         Ok(())
     }
 
-    /// Writes all lots. A lot whose write fails fails its records and no others.
-    fn store(self, store: &Store, topology: &Topology, now_millis: u64) -> Vec<Receipt> {
+    /// Writes all lots at the first of `times`, and forgets what arrived before the second. A lot whose write fails fails its records and no others.
+    fn store(self, store: &Store, topology: &Topology, times: (u64, u64)) -> Vec<Receipt> {
         let write = |(lot, shard): (&Lot, _)| {
-            if lot.sizes.is_empty() { None } else { Some(lot.store(store, shard, now_millis)) }
+            if lot.sizes.is_empty() { None } else { Some(lot.store(store, shard, times)) }
         };
         let outcomes = self.lots.iter().zip(topology.open().iter().map(AsRef::as_ref)).map(write);
         let mut outcomes: Vec<_> = outcomes.collect();
@@ -201,18 +201,18 @@ impl Lot {
     fn push(&mut self, key: &str, data: &str) -> Result<Size, ApiError> {
         self.bytes.extend_from_slice(key.as_bytes());
         let start = self.bytes.len();
-        STANDARD.decode_vec(data, &mut self.bytes).map_err(|error| {
-            ApiError::client("SerializationException", format!("Data of a record is no base64: {error}"))
-        })?;
+        STANDARD
+            .decode_append(data, &mut self.bytes)
+            .map_err(|_| ApiError::client("SerializationException", "Data of a record is no base64."))?;
         let size =
             Size::of(key.len(), self.bytes.len() - start).ok_or_else(|| invalid_argument("A record is too large."))?;
         self.sizes.push(size);
         Ok(size)
     }
 
-    fn store(&self, store: &Store, shard: &Shard, now_millis: u64) -> io::Result<Appended> {
+    fn store(&self, store: &Store, shard: &Shard, (now, horizon): (u64, u64)) -> io::Result<Appended> {
         let extent = store.append(shard.lane(), &self.bytes)?;
-        Ok(shard.append(now_millis, &extent, &self.sizes))
+        Ok(shard.append(now, horizon, &extent, &self.sizes))
     }
 }
 

@@ -94,6 +94,20 @@ async fn records_may_be_as_large_as_the_stream_allows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_that_nobody_reads_forgets_expired_records_when_it_is_written_to() {
+    let (service, _) = Service::with_stream(1).await;
+    let shard = crate::kinesis::sync::read(&service.0.inner.streams)["orders"].shards(0).remove(0);
+    for _ in 0..3 {
+        service.put("k", "old").await;
+    }
+    pass(25 * 3_600).await;
+    assert_eq!(shard.first(), 1);
+    service.put("k", "new").await;
+    assert_eq!((shard.first(), shard.next()), (4, 5));
+    assert_eq!(data(&service.get_all(0).await), ["new"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_kind_of_iterator_starts_where_it_says() {
     let (service, _) = Service::with_stream(1).await;
     let start = service.0.inner.clock.now_millis();

@@ -193,7 +193,7 @@ async fn each_starting_position_starts_where_it_says() {
 async fn a_backlog_comes_in_bounded_events_that_tell_how_far_behind_they_are() {
     let (service, arn) = Service::with_stream(1).await;
     for number in 0..5 {
-        service.put("k", &number.to_string().repeat(400 * 1024)).await;
+        service.put("k", &number.to_string().repeat(50 * 1024)).await;
     }
     pass(3).await;
     let mut frames = service.subscribe(&arn, 0, trim_horizon()).await;
@@ -204,6 +204,19 @@ async fn a_backlog_comes_in_bounded_events_that_tell_how_far_behind_they_are() {
         assert_eq!(event["MillisBehindLatest"], behind);
     }
     assert_eq!(sizes, [2, 2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_larger_than_an_event_comes_alone() {
+    let (service, arn) = Service::with_stream(1).await;
+    let records = ["small".to_owned(), "x".repeat(1024 * 1024 - 1), "last".to_owned()];
+    for record in &records {
+        service.put("k", record).await;
+    }
+    let mut frames = service.subscribe(&arn, 0, trim_horizon()).await;
+    for record in records {
+        assert!(data(&frames.event().await) == [record]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
