@@ -20,9 +20,19 @@ pub(crate) struct EmulatorArgs {
     /// Folder for data; S3 and DynamoDB find theirs again after a restart
     #[arg(long, default_value = "alluvial-emulator", value_name = "DIR")]
     dir: PathBuf,
+    /// Throttle as AWS does: 1 MiB/s and 1,000 records/s into a shard, 2 MiB/s to each fan-out consumer, rates of calls
+    #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
+    limits: Switch,
     /// How many times faster than real time its clock runs: 60 ends a subscription after 5 seconds
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     clock_speed: f64,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -36,6 +46,7 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     settings.port = args.port;
     settings.plain_port = args.plain_port;
     settings.clock_speed = args.clock_speed;
+    settings.limits = args.limits == Switch::On;
     let emulator = start(settings).await?;
     let mut text = String::new();
     for (name, value) in emulator.exports() {

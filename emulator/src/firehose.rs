@@ -1,5 +1,5 @@
 //! Firehose (JSON 1.1) into S3: delivery streams that buffer by size and by time, and write each buffer as one object
-//! of records joined verbatim.
+//! of records joined verbatim, or with a delimiter after each.
 //!
 //! A delivery stream exists in memory only, as do the records it buffers: they reach S3 when the buffer is full or old,
 //! when the delivery stream is deleted, and when the emulator stops. Source:
@@ -8,9 +8,13 @@
 mod budget;
 mod buffer;
 mod channel;
+mod compress;
 mod control;
 mod definition;
 mod name;
+mod pattern;
+mod prefix;
+mod processing;
 mod put;
 
 #[cfg(test)]
@@ -21,7 +25,7 @@ use crate::clock::Clock;
 use crate::s3::S3;
 use budget::Budget;
 use channel::{Channel, Outcome};
-use definition::Definition;
+use definition::{Definition, UpdateRequest};
 use http::Response;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -68,6 +72,7 @@ impl Firehose {
             "PutRecord" => self.put_record(body),
             "CreateDeliveryStream" => self.create(body),
             "DescribeDeliveryStream" => self.describe(body),
+            "UpdateDestination" => self.update(body),
             "ListDeliveryStreams" => self.list(body),
             "DeleteDeliveryStream" => self.delete(body).await,
             _ => Err(api::unknown_operation(operation)),
@@ -135,7 +140,14 @@ impl Firehose {
 
     fn describe(&self, body: &[u8]) -> Result<Value, ApiError> {
         let request: control::Named = parse(body)?;
-        Ok(control::describe(self.channel(&request.name)?.definition()))
+        Ok(control::describe(&self.channel(&request.name)?.definition()))
+    }
+
+    fn update(&self, body: &[u8]) -> Result<Value, ApiError> {
+        let request: UpdateRequest = parse(body)?;
+        let channel = self.channel(&request.delivery_stream_name)?;
+        channel.change(|definition| definition.changed(request, self.0.clock.now()))?;
+        Ok(json!({}))
     }
 
     fn list(&self, body: &[u8]) -> Result<Value, ApiError> {
@@ -158,7 +170,11 @@ impl Firehose {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::client("SerializationException", error.to_string()))
+    serde_json::from_slice(body).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> ApiError {
+    ApiError::client("SerializationException", error.to_string())
 }
 
 fn not_found(name: &str) -> ApiError {

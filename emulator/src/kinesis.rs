@@ -6,12 +6,15 @@
 //! Source of shapes, bounds and errors: <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>.
 
 mod arn;
+mod bucket;
 mod filter;
 mod frame;
 mod hash;
 mod log;
+mod meter;
 mod ops;
 mod position;
+mod rates;
 mod registry;
 mod render;
 mod scaling;
@@ -30,6 +33,7 @@ use crate::api::{ApiError, Body, json_bytes};
 use crate::clock::Clock;
 use bytes::Bytes;
 use http::Response;
+use rates::Calls;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,6 +55,9 @@ struct Inner {
     store: store::Store,
     streams: RwLock<BTreeMap<String, Arc<Stream>>>,
     delays: Delays,
+    /// Whether AWS's limits on rates hold.
+    limits: bool,
+    calls: Calls,
     next_lane: AtomicUsize,
 }
 
@@ -63,13 +70,15 @@ struct Delays {
 
 impl Kinesis {
     /// A service without streams. Payloads go to unnamed files in `dir`, or in the system's folder for temporary files.
-    pub fn new(clock: Clock, dir: Option<PathBuf>) -> Self {
-        Self::with_delays(clock, dir, Delays::default())
+    /// With `limits` it enforces AWS's limits on rates.
+    pub fn new(clock: Clock, dir: Option<PathBuf>, limits: bool) -> Self {
+        Self::with_delays(clock, dir, limits, Delays::default())
     }
 
-    fn with_delays(clock: Clock, dir: Option<PathBuf>, delays: Delays) -> Self {
+    fn with_delays(clock: Clock, dir: Option<PathBuf>, limits: bool, delays: Delays) -> Self {
         let (store, streams, next_lane) = (store::Store::new(dir), RwLock::default(), AtomicUsize::new(0));
-        Self { inner: Arc::new(Inner { clock, store, streams, delays, next_lane }) }
+        let calls = Calls::default();
+        Self { inner: Arc::new(Inner { clock, store, streams, delays, limits, calls, next_lane }) }
     }
 
     /// Answers one request. `operation` is what follows `Kinesis_20131202.` in the header `X-Amz-Target`, `body` is JSON.
@@ -80,6 +89,9 @@ impl Kinesis {
     }
 
     fn answer(&self, operation: &str, body: &[u8]) -> Result<Response<Body>, ApiError> {
+        if self.inner.limits {
+            self.count_call(operation, body)?;
+        }
         let json = match operation {
             "SubscribeToShard" => return self.subscribe_to_shard(parse(body)?),
             "PutRecord" => self.put_record(parse(body)?)?,

@@ -17,11 +17,15 @@ pub struct Settings {
     pub clock_speed: f64,
     /// Streams that a client may have open at a time on one HTTP/2 connection. Requests past it wait in the client.
     pub max_concurrent_streams: u32,
+    /// Whether Kinesis enforces AWS's limits on rates, by the emulated clock: into and out of each shard, to each fan-out
+    /// consumer, and on calls. A client that asks too much is refused or waits, as on AWS. Without them nothing is
+    /// throttled.
+    pub limits: bool,
 }
 
 impl Settings {
-    /// Free ports, real time and 1,000 streams a connection, with data in `dir`.
+    /// Free ports, real time, 1,000 streams a connection and no limits on rates, with data in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, plain_port: 0, clock_speed: 1.0, max_concurrent_streams: 1_000 }
+        Self { dir: dir.into(), port: 0, plain_port: 0, clock_speed: 1.0, max_concurrent_streams: 1_000, limits: false }
     }
 }

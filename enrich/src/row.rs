@@ -171,8 +171,13 @@ impl<'a> Row<'a> {
             self.render_added(line, self.fields.is_empty());
         }
         line.push(b'}');
-        for byte in line.iter_mut().skip(start).filter(|byte| matches!(**byte, b'\n' | b'\r')) {
-            *byte = b' ';
+        // Hardly any record has one, so the search is made fast and not the mending.
+        let mut from = start;
+        while let Some(found) = line.get(from..).and_then(|rest| memchr::memchr2(b'\n', b'\r', rest)) {
+            if let Some(byte) = line.get_mut(from + found) {
+                *byte = b' ';
+            }
+            from += found + 1;
         }
         line.push(b'\n');
     }

@@ -78,7 +78,18 @@ impl World {
     pub async fn start_at_speed(shards: i32, speed: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut emulator = Command::new(bin("alluvial"))
-            .args(["emulator", "--port", "0", "--plain-port", "0", "--clock-speed", &speed.to_string(), "--dir"])
+            .args([
+                "emulator",
+                "--port",
+                "0",
+                "--plain-port",
+                "0",
+                "--limits",
+                "off",
+                "--clock-speed",
+                &speed.to_string(),
+                "--dir",
+            ])
             .arg(dir.path().join("aws"))
             .stdout(Stdio::piped())
             .spawn()

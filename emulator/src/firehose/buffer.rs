@@ -63,6 +63,11 @@ impl Buffers {
         Self { limit_bytes, open: None, closed: VecDeque::new() }
     }
 
+    /// Buffers close at `limit_bytes` from the next record on.
+    pub(super) fn set_limit(&mut self, limit_bytes: usize) {
+        self.limit_bytes = limit_bytes;
+    }
+
     /// Adds a record that arrived at `arrival`. If it is the first of a buffer, that buffer closes at `deadline` at the
     /// latest.
     pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, deadline: Instant) {
@@ -150,6 +155,16 @@ mod tests {
         assert_eq!(clocked.next(69, false), Step::WaitUntil(clocked.at(70)));
         let Step::Write(batch) = clocked.next(70, false) else { panic!("an old buffer is due") };
         assert_eq!(batch.records.len(), 2);
+    }
+
+    #[test]
+    fn another_limit_holds_from_the_next_record_on() {
+        let mut clocked = Clocked::new(100);
+        clocked.push(0, record(1, 9));
+        clocked.buffers.set_limit(5);
+        assert_eq!(clocked.next(0, false), Step::WaitUntil(clocked.at(60)));
+        clocked.push(1, record(2, 1));
+        assert!(matches!(clocked.next(1, false), Step::Write(_)));
     }
 
     #[test]

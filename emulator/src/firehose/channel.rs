@@ -2,24 +2,26 @@
 
 use super::budget::Budget;
 use super::buffer::{self, Batch, Buffers, Step};
-use super::definition::{Compression, Definition};
+use super::definition::Definition;
+use super::processing::delimited;
 use super::{lock, name, not_found};
 use crate::api::ApiError;
 use crate::clock::Clock;
 use crate::s3::S3;
 use bytes::Bytes;
-use flate2::write::GzEncoder;
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The emulated wait before an object that S3 refused is tried again. AWS retries for up to 24 hours
-/// (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>); the emulator for as long as it runs.
+/// The emulated wait before an object that S3 refused is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The emulated time after which an object that S3 refuses is given up
+/// (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>).
+const RETRY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What became of one record of a call.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,22 +35,29 @@ pub(super) enum Outcome {
 /// A delivery stream and what it buffers.
 #[derive(Debug)]
 pub(super) struct Channel {
-    definition: Definition,
-    buffers: Mutex<Buffers>,
+    state: Mutex<State>,
     budget: Arc<Budget>,
     /// Told whenever a record came in or draining began.
     wake: Notify,
-    /// Set under the lock of `buffers`: no record comes in after it.
+    /// Set under the lock of `state`: no record comes in after it.
     draining: CancellationToken,
     finished: CancellationToken,
+}
+
+#[derive(Debug)]
+struct State {
+    definition: Arc<Definition>,
+    buffers: Buffers,
 }
 
 impl Channel {
     /// A delivery stream that takes what it buffers from `budget`.
     pub(super) fn new(definition: Definition, budget: Arc<Budget>) -> Self {
         Self {
-            buffers: Mutex::new(Buffers::new(definition.hints.bytes)),
-            definition,
+            state: Mutex::new(State {
+                buffers: Buffers::new(definition.destination.hints.bytes),
+                definition: Arc::new(definition),
+            }),
             budget,
             wake: Notify::new(),
             draining: CancellationToken::new(),
@@ -56,9 +65,23 @@ impl Channel {
         }
     }
 
-    /// What the delivery stream was created as.
-    pub(super) fn definition(&self) -> &Definition {
-        &self.definition
+    /// What the delivery stream is at present.
+    pub(super) fn definition(&self) -> Arc<Definition> {
+        Arc::clone(&lock(&self.state).definition)
+    }
+
+    /// Makes the delivery stream what `change` makes of it, and leaves it as it is on an error.
+    ///
+    /// A buffer that is open keeps its deadline; all else holds for every record and object from here on.
+    pub(super) fn change(
+        &self,
+        change: impl FnOnce(&Definition) -> Result<Definition, ApiError>,
+    ) -> Result<(), ApiError> {
+        let mut state = lock(&self.state);
+        let changed = change(&state.definition)?;
+        state.buffers.set_limit(changed.destination.hints.bytes);
+        state.definition = Arc::new(changed);
+        Ok(())
     }
 
     /// Adds records in their order. One that finds no room is refused alone.
@@ -66,13 +89,16 @@ impl Channel {
     /// # Errors
     /// `ResourceNotFoundException` once the delivery stream is being deleted.
     pub(super) fn accept(&self, records: Vec<Bytes>, clock: Clock) -> Result<Vec<Outcome>, ApiError> {
-        let mut buffers = lock(&self.buffers);
+        let mut state = lock(&self.state);
+        let State { definition, buffers } = &mut *state;
         if self.draining.is_cancelled() {
-            return Err(not_found(&self.definition.name));
+            return Err(not_found(&definition.name));
         }
+        let destination = &definition.destination;
         // Read under the lock, so that a later record never has an earlier arrival.
-        let (arrival, deadline) = (clock.now(), clock.instant_after(self.definition.hints.interval));
+        let (arrival, deadline) = (clock.now(), clock.instant_after(destination.hints.interval));
         let add = |record: Bytes| {
+            let record = delimited(record, destination.delimiter.as_ref());
             if !self.budget.take(buffer::cost(&record)) {
                 return Outcome::Refused;
             }
@@ -80,16 +106,16 @@ impl Channel {
             Outcome::Accepted(Uuid::new_v4().to_string())
         };
         let outcomes = records.into_iter().map(add).collect();
-        drop(buffers);
+        drop(state);
         self.wake.notify_one();
         Ok(outcomes)
     }
 
     /// Refuses further records and makes all that is buffered due.
     pub(super) fn drain(&self) {
-        let buffers = lock(&self.buffers);
+        let state = lock(&self.state);
         self.draining.cancel();
-        drop(buffers);
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -117,18 +143,19 @@ impl Channel {
 
     /// The next step; `None` when drained and nothing is left.
     fn next(&self) -> Option<Step> {
-        let mut buffers = lock(&self.buffers);
+        let mut state = lock(&self.state);
         let draining = self.draining.is_cancelled();
-        let step = buffers.next(Instant::now(), draining);
+        let step = state.buffers.next(Instant::now(), draining);
         (!draining || matches!(step, Step::Write(_))).then_some(step)
     }
 
     /// Writes one object, again and again if need be; the name stays, so that a retry does not make a second object.
     /// While draining, the first failure is the last.
     async fn write(&self, batch: Batch, s3: &S3, clock: Clock) {
-        let (cost, count) = (batch.cost(), batch.records.len());
-        let key = name::object_key(&self.definition, batch.oldest, Uuid::new_v4());
-        match compress(self.definition.compression, batch.records).await {
+        let (cost, count, id) = (batch.cost(), batch.records.len(), Uuid::new_v4());
+        let definition = self.definition();
+        let key = name::object_key(&definition, batch.oldest, id);
+        match definition.destination.compression.apply(batch.records, id).await {
             Ok(chunks) => self.write_chunks(&key, chunks, count, s3, clock).await,
             Err(error) => tracing::error!(%error, key, records = count, "Firehose lost records: cannot compress them"),
         }
@@ -136,34 +163,40 @@ impl Channel {
     }
 
     async fn write_chunks(&self, key: &str, chunks: Vec<Bytes>, count: usize, s3: &S3, clock: Clock) {
-        let (stream, bucket) = (&self.definition.name, &self.definition.bucket);
-        while let Err(error) = s3.put(bucket, key, chunks.clone()).await {
-            if self.draining.is_cancelled() {
+        let began = clock.now();
+        loop {
+            // Looked up each time, so that another bucket helps what waits for one that is missing.
+            let definition = self.definition();
+            let (stream, bucket) = (&definition.name, &definition.destination.bucket);
+            let Err(error) = s3.put(bucket, key, chunks.clone()).await else {
+                tracing::debug!(stream, bucket, key, records = count, "Firehose wrote an object");
+                return;
+            };
+            if self.draining.is_cancelled() || gives_up(began, clock.now()) {
                 tracing::error!(%error, stream, bucket, records = count, "Firehose lost records: S3 refused the last write");
                 return;
             }
             tracing::warn!(%error, stream, bucket, key, "Firehose cannot write an object yet, and will try again");
             self.draining.run_until_cancelled(clock.sleep(RETRY_AFTER)).await;
         }
-        tracing::debug!(stream, bucket, key, records = count, "Firehose wrote an object");
     }
 }
 
-/// The object's bytes: the records joined without anything in between, or that as one gzip member.
-async fn compress(compression: Compression, records: Vec<Bytes>) -> io::Result<Vec<Bytes>> {
-    match compression {
-        Compression::Uncompressed => Ok(records),
-        Compression::Gzip => match tokio::task::spawn_blocking(move || gzip(&records)).await {
-            Ok(member) => Ok(vec![member?]),
-            Err(error) => Err(io::Error::other(error)),
-        },
-    }
+/// Whether an object that was first tried at `began` is not tried again after `now`.
+fn gives_up(began: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(began).unwrap_or_default() >= RETRY_FOR
 }
 
-fn gzip(records: &[Bytes]) -> io::Result<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-    for record in records {
-        encoder.write_all(record)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_given_up_after_a_day() {
+        let began = SystemTime::UNIX_EPOCH;
+        assert!(!gives_up(began, began));
+        assert!(!gives_up(began, began + Duration::from_secs(86_399)));
+        assert!(gives_up(began, began + Duration::from_secs(86_400)));
+        assert!(!gives_up(began + Duration::from_secs(1), began), "a clock that was set back gives nothing up");
     }
-    encoder.finish().map(Bytes::from)
 }

@@ -1,10 +1,10 @@
 //! Describing and listing delivery streams.
 
-use super::definition::Definition;
+use super::definition::{DESTINATION_ID, Definition, MIB};
 use super::invalid;
 use crate::api::ApiError;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 
 /// Names that one ListDeliveryStreams returns if it does not say how many, and the most it may ask for
@@ -43,47 +43,63 @@ pub(super) fn list<'a>(request: &ListRequest, names: impl Iterator<Item = &'a st
 
 /// The answer of DescribeDeliveryStream.
 pub(super) fn describe(definition: &Definition) -> Value {
-    let created = definition.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let plain = destination(definition);
     let mut extended = plain.clone();
-    if let Some(members) = extended.as_object_mut() {
-        members.insert("S3BackupMode".to_owned(), json!("Disabled"));
-        members.insert("CustomTimeZone".to_owned(), json!("UTC"));
-    }
-    json!({ "DeliveryStreamDescription": {
+    extended.insert("S3BackupMode".to_owned(), json!("Disabled"));
+    extended.insert("CustomTimeZone".to_owned(), json!(definition.destination.time_zone()));
+    copy(definition, &["FileExtension", "ProcessingConfiguration"], &mut extended);
+    let mut description = json!({
         "DeliveryStreamName": definition.name,
         "DeliveryStreamARN": definition.arn(),
         "DeliveryStreamStatus": "ACTIVE",
         "DeliveryStreamType": "DirectPut",
         "DeliveryStreamEncryptionConfiguration": { "Status": "DISABLED" },
         "VersionId": definition.version.to_string(),
-        "CreateTimestamp": created,
+        "CreateTimestamp": seconds(definition.created),
         "HasMoreDestinations": false,
         "Destinations": [{
-            "DestinationId": "destinationId-000000000001",
+            "DestinationId": DESTINATION_ID,
             "S3DestinationDescription": plain,
             "ExtendedS3DestinationDescription": extended,
         }],
-    }})
+    });
+    if let (Some(updated), Some(members)) = (definition.updated, description.as_object_mut()) {
+        members.insert("LastUpdateTimestamp".to_owned(), json!(seconds(updated)));
+    }
+    json!({ "DeliveryStreamDescription": description })
 }
 
-fn destination(definition: &Definition) -> Value {
-    let mut destination = json!({
-        "RoleARN": definition.role_arn,
-        "BucketARN": format!("arn:aws:s3:::{}", definition.bucket),
-        "Prefix": definition.prefix,
-        "BufferingHints": {
-            "SizeInMBs": definition.hints.bytes / super::definition::MIB,
-            "IntervalInSeconds": definition.hints.interval.as_secs(),
-        },
-        "CompressionFormat": definition.compression.name(),
-        "EncryptionConfiguration": { "NoEncryptionConfig": "NoEncryption" },
-        "CloudWatchLoggingOptions": { "Enabled": false },
-    });
-    if let (Some(prefix), Some(members)) = (&definition.error_prefix, destination.as_object_mut()) {
-        members.insert("ErrorOutputPrefix".to_owned(), json!(prefix));
-    }
-    destination
+fn destination(definition: &Definition) -> Map<String, Value> {
+    let destination = &definition.destination;
+    let mut described = Map::new();
+    copy(definition, &["Prefix", "ErrorOutputPrefix"], &mut described);
+    described.entry("Prefix").or_insert_with(|| json!(""));
+    let members = [
+        ("RoleARN", json!(destination.role_arn)),
+        ("BucketARN", json!(format!("arn:aws:s3:::{}", destination.bucket))),
+        (
+            "BufferingHints",
+            json!({
+                "SizeInMBs": destination.hints.bytes / MIB,
+                "IntervalInSeconds": destination.hints.interval.as_secs(),
+            }),
+        ),
+        ("CompressionFormat", json!(destination.compression.name())),
+        ("EncryptionConfiguration", json!({ "NoEncryptionConfig": "NoEncryption" })),
+        ("CloudWatchLoggingOptions", json!({ "Enabled": false })),
+    ];
+    described.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    described
+}
+
+/// Members that are told as they were given.
+fn copy(definition: &Definition, names: &[&str], to: &mut Map<String, Value>) {
+    let given = definition.members.iter().filter(|(name, value)| names.contains(&name.as_str()) && !value.is_null());
+    to.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

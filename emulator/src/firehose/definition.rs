@@ -1,15 +1,14 @@
-//! What a delivery stream is created as: a request read, checked, and refused where it asks for what the emulator
-//! lacks.
+//! What a delivery stream is: a request to make or to change one, read, checked, and refused where it asks for what the
+//! emulator lacks.
 
-use super::buffer::Hints;
-use super::invalid;
+mod destination;
+
+use super::{invalid, unreadable};
 use crate::api::{ACCOUNT, ApiError, REGION};
+pub(super) use destination::{Destination, MIB};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::time::{Duration, SystemTime};
-
-/// What Firehose calls an MB in `SizeInMBs`.
-pub(super) const MIB: usize = 1024 * 1024;
+use std::time::SystemTime;
 
 /// The longest name of a delivery stream
 /// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_CreateDeliveryStream.html>).
@@ -18,42 +17,20 @@ const MAX_NAME_CHARS: usize = 64;
 /// The version of a delivery stream that was never changed.
 const FIRST_VERSION: u32 = 1;
 
-/// Buffering hints: defaults and bounds
-/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html>).
-const DEFAULT_SIZE_MIB: i64 = 5;
-const DEFAULT_INTERVAL_SECONDS: i64 = 300;
-const MAX_SIZE_MIB: i64 = 128;
-const MAX_INTERVAL_SECONDS: i64 = 900;
+/// The one destination of each delivery stream.
+pub(super) const DESTINATION_ID: &str = "destinationId-000000000001";
 
-/// A delivery stream as it was created.
+/// A delivery stream as it was created or last changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Definition {
     pub(super) name: String,
+    /// Counts changes, and is part of the names of objects.
     pub(super) version: u32,
-    pub(super) bucket: String,
-    pub(super) role_arn: String,
-    pub(super) prefix: String,
-    pub(super) error_prefix: Option<String>,
-    pub(super) hints: Hints,
-    pub(super) compression: Compression,
+    pub(super) destination: Destination,
+    /// The destination as requests gave it. A change is merged into it.
+    pub(super) members: Map<String, Value>,
     pub(super) created: SystemTime,
-}
-
-/// What is done to a buffer before it becomes an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    Uncompressed,
-    Gzip,
-}
-
-impl Compression {
-    /// The name that the API has for it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Uncompressed => "UNCOMPRESSED",
-            Self::Gzip => "GZIP",
-        }
-    }
+    pub(super) updated: Option<SystemTime>,
 }
 
 /// A CreateDeliveryStream request; `rest` has the members that the emulator does not act on.
@@ -62,33 +39,23 @@ impl Compression {
 pub(super) struct CreateRequest {
     delivery_stream_name: String,
     delivery_stream_type: Option<String>,
-    extended_s3_destination_configuration: Option<DestinationRequest>,
-    s3_destination_configuration: Option<DestinationRequest>,
+    extended_s3_destination_configuration: Option<Map<String, Value>>,
+    s3_destination_configuration: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
+/// An UpdateDestination request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DestinationRequest {
-    #[serde(rename = "RoleARN")]
-    role_arn: Option<String>,
-    #[serde(rename = "BucketARN")]
-    bucket_arn: Option<String>,
-    prefix: Option<String>,
-    error_output_prefix: Option<String>,
-    buffering_hints: Option<HintsRequest>,
-    compression_format: Option<String>,
+pub(super) struct UpdateRequest {
+    pub(super) delivery_stream_name: String,
+    current_delivery_stream_version_id: String,
+    destination_id: String,
+    extended_s3_destination_update: Option<Map<String, Value>>,
+    s3_destination_update: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct HintsRequest {
-    #[serde(rename = "SizeInMBs")]
-    size: Option<i64>,
-    #[serde(rename = "IntervalInSeconds")]
-    interval: Option<i64>,
 }
 
 impl Definition {
@@ -102,47 +69,47 @@ impl Definition {
             return Err(lacks("a DeliveryStreamType other than DirectPut"));
         }
         refuse_rest(&request.rest, &["Tags", "DirectPutSourceConfiguration"])?;
-        let destination = request.extended_s3_destination_configuration.or(request.s3_destination_configuration);
-        let destination = destination.ok_or_else(|| invalid("Exactly one destination configuration must be given"))?;
-        destination.refuse_rest()?;
-        let prefix = destination.prefix.unwrap_or_default();
-        if prefix.contains("!{") {
-            return Err(lacks("expressions such as !{timestamp:…} in Prefix"));
+        let members = request.extended_s3_destination_configuration.or(request.s3_destination_configuration);
+        let members = members.ok_or_else(|| invalid("Exactly one destination configuration must be given"))?;
+        let destination = Destination::check(&members, created)?;
+        Ok(Self { name, version: FIRST_VERSION, destination, members, created, updated: None })
+    }
+
+    /// The delivery stream after a change at `updated`: members that are not given stay as they are
+    /// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html>).
+    ///
+    /// # Errors
+    /// As [`Definition::check`], and `ConcurrentModificationException` if the request is for another version.
+    pub(super) fn changed(&self, request: UpdateRequest, updated: SystemTime) -> Result<Self, ApiError> {
+        refuse_rest(&request.rest, &[])?;
+        if request.current_delivery_stream_version_id != self.version.to_string() {
+            let message = format!(
+                "Cannot update firehose: {} since the current version id: {} and specified version id: {} do not match",
+                self.name, self.version, request.current_delivery_stream_version_id
+            );
+            return Err(ApiError::client("ConcurrentModificationException", message));
         }
+        if request.destination_id != DESTINATION_ID {
+            let message = format!("Destination Id {} not found: it is {DESTINATION_ID}", request.destination_id);
+            return Err(invalid(message));
+        }
+        let changes = request.extended_s3_destination_update.or(request.s3_destination_update);
+        let changes = changes.ok_or_else(|| invalid("Exactly one destination update must be given"))?;
+        let mut members = self.members.clone();
+        members.extend(changes.into_iter().filter(|(_, value)| !value.is_null()));
         Ok(Self {
-            name,
-            version: FIRST_VERSION,
-            bucket: bucket_of(destination.bucket_arn.as_deref())?,
-            role_arn: destination.role_arn.ok_or_else(|| null("roleARN"))?,
-            prefix,
-            error_prefix: destination.error_output_prefix,
-            hints: check_hints(destination.buffering_hints)?,
-            compression: check_compression(destination.compression_format.as_deref())?,
-            created,
+            name: self.name.clone(),
+            version: self.version.saturating_add(1),
+            destination: Destination::check(&members, updated)?,
+            members,
+            created: self.created,
+            updated: Some(updated),
         })
     }
 
     /// The Amazon Resource Name.
     pub(super) fn arn(&self) -> String {
         format!("arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{}", self.name)
-    }
-}
-
-impl DestinationRequest {
-    /// Refuses what would change the objects. What is given but switched off is nothing.
-    fn refuse_rest(&self) -> Result<(), ApiError> {
-        let harmless = |member: &str, value: &Value| match member {
-            "CloudWatchLoggingOptions" => true,
-            "CustomTimeZone" => value == "UTC",
-            "EncryptionConfiguration" => value.get("KMSEncryptionConfig").is_none_or(Value::is_null),
-            "S3BackupMode" => value == "Disabled",
-            "FileExtension" => value == "",
-            _ => value.get("Enabled") == Some(&Value::Bool(false)),
-        };
-        match self.rest.iter().find(|(member, value)| !value.is_null() && !harmless(member, value)) {
-            Some((member, _)) => Err(lacks(member)),
-            None => Ok(()),
-        }
     }
 }
 
@@ -161,51 +128,6 @@ fn check_name(name: String) -> Result<String, ApiError> {
     Err(invalid(format!(
         "1 validation error detected: Value '{name}' at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+ and have length 1 to {MAX_NAME_CHARS}"
     )))
-}
-
-fn bucket_of(arn: Option<&str>) -> Result<String, ApiError> {
-    let arn = arn.ok_or_else(|| null("bucketARN"))?;
-    match arn.split_once(":s3:::") {
-        Some((partition, bucket)) if partition.starts_with("arn:") && s3s::path::check_bucket_name(bucket) => {
-            Ok(bucket.to_owned())
-        }
-        _ => Err(invalid(format!("BucketARN must be like arn:aws:s3:::bucket, and is {arn:?}"))),
-    }
-}
-
-fn check_hints(request: Option<HintsRequest>) -> Result<Hints, ApiError> {
-    let request = request.unwrap_or_default();
-    if request.size.is_some() != request.interval.is_some() {
-        return Err(invalid("BufferingHints must have both SizeInMBs and IntervalInSeconds, or neither"));
-    }
-    let size = in_range("SizeInMBs", request.size.unwrap_or(DEFAULT_SIZE_MIB), 1, MAX_SIZE_MIB)?;
-    let interval = request.interval.unwrap_or(DEFAULT_INTERVAL_SECONDS);
-    let interval = in_range("IntervalInSeconds", interval, 0, MAX_INTERVAL_SECONDS)?;
-    Ok(Hints { bytes: usize::try_from(size).unwrap_or_default() * MIB, interval: Duration::from_secs(interval) })
-}
-
-fn in_range(member: &str, value: i64, least: i64, most: i64) -> Result<u64, ApiError> {
-    match u64::try_from(value) {
-        Ok(number) if (least..=most).contains(&value) => Ok(number),
-        _ => Err(invalid(format!("{member} must be between {least} and {most}, and is {value}"))),
-    }
-}
-
-fn check_compression(format: Option<&str>) -> Result<Compression, ApiError> {
-    match format {
-        None | Some("UNCOMPRESSED") => Ok(Compression::Uncompressed),
-        Some("GZIP") => Ok(Compression::Gzip),
-        Some(format @ ("ZIP" | "Snappy" | "HADOOP_SNAPPY")) => Err(lacks(&format!("CompressionFormat {format}"))),
-        Some(format) => Err(invalid(format!(
-            "CompressionFormat {format:?} is none of UNCOMPRESSED, GZIP, ZIP, Snappy, HADOOP_SNAPPY"
-        ))),
-    }
-}
-
-fn null(member: &str) -> ApiError {
-    invalid(format!(
-        "1 validation error detected: Value null at 's3DestinationConfiguration.{member}' failed to satisfy constraint: Member must not be null"
-    ))
 }
 
 fn lacks(what: &str) -> ApiError {

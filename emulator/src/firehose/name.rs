@@ -1,27 +1,22 @@
 //! How Firehose names an object (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>).
 
-use super::definition::{Compression, Definition};
-use jiff::Timestamp;
+use super::definition::Definition;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// `PREFIX` `YYYY/MM/DD/HH/` `STREAM-VERSION-YYYY-MM-DD-HH-MM-SS-UUID`, in UTC, by the arrival of the oldest record.
-///
-/// The date follows the prefix without a slash of its own. There is no extension, but for GZIP's `.gz`.
+/// `PREFIX` `STREAM-VERSION-YYYY-MM-DD-HH-MM-SS-UUID` `EXTENSION`, by the arrival of the oldest record, in the time zone
+/// of the destination. Random strings in the prefix follow from `id`, so that they are as random as it is.
 pub(super) fn object_key(definition: &Definition, oldest: SystemTime, id: Uuid) -> String {
-    // Only a clock some nine thousand years off lies outside of what a timestamp holds.
-    let oldest = Timestamp::try_from(oldest).unwrap_or_default();
-    let extension = match definition.compression {
-        Compression::Uncompressed => "",
-        Compression::Gzip => ".gz",
-    };
+    let destination = &definition.destination;
+    let oldest = destination.local_time(oldest);
+    let mut rng = fastrand::Rng::with_seed(id.as_u64_pair().0);
     format!(
-        "{}{}{}-{}-{}-{id}{extension}",
-        definition.prefix,
-        oldest.strftime("%Y/%m/%d/%H/"),
+        "{}{}-{}-{}-{id}{}",
+        destination.prefix.evaluate(oldest, &mut rng),
         definition.name,
         definition.version,
         oldest.strftime("%Y-%m-%d-%H-%M-%S"),
+        destination.extension(),
     )
 }
 
@@ -29,31 +24,70 @@ pub(super) fn object_key(definition: &Definition, oldest: SystemTime, id: Uuid) 
 mod tests {
     use super::*;
     use crate::firehose::tests::definition;
+    use serde_json::{Value, json};
     use std::time::Duration;
 
     const ID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    /// The key of an object of the second 2026-11-23T05:06:07Z.
+    fn key(destination: Value) -> String {
+        let oldest = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_410_367);
+        object_key(&definition("orders", destination), oldest, ID)
     }
 
     #[test]
     fn the_key_has_the_hour_the_stream_and_the_second() {
-        // 2026-11-23T05:06:07Z
-        let key = object_key(&definition("orders", "raw/", Compression::Uncompressed), at(1_795_410_367), ID);
-        assert_eq!(key, "raw/2026/11/23/05/orders-1-2026-11-23-05-06-07-01234567-89ab-cdef-0123-456789abcdef");
+        assert_eq!(
+            key(json!({ "Prefix": "raw/" })),
+            "raw/2026/11/23/05/orders-1-2026-11-23-05-06-07-01234567-89ab-cdef-0123-456789abcdef"
+        );
     }
 
     #[test]
     fn a_prefix_without_a_slash_is_glued_to_the_date() {
-        let key = object_key(&definition("orders", "raw", Compression::Uncompressed), at(0), ID);
-        assert!(key.starts_with("raw1970/01/01/00/orders-1-1970-01-01-00-00-00-"), "{key}");
+        let key = key(json!({ "Prefix": "raw" }));
+        assert!(key.starts_with("raw2026/11/23/05/orders-1-2026-11-23-05-06-07-"), "{key}");
     }
 
     #[test]
-    fn gzip_alone_has_an_extension() {
-        let key = object_key(&definition("orders", "", Compression::Gzip), at(0), ID);
-        assert!(key.starts_with("1970/01/01/00/orders-1-"), "{key}");
-        assert!(key.ends_with("cdef.gz"), "{key}");
+    fn expressions_take_the_place_of_the_date() {
+        let key = key(json!({
+            "Prefix": "dt=!{timestamp:yyyy-MM-dd}/",
+            "ErrorOutputPrefix": "errors/!{firehose:error-output-type}/",
+        }));
+        assert!(key.starts_with("dt=2026-11-23/orders-1-2026-11-23-05-06-07-"), "{key}");
+    }
+
+    #[test]
+    fn a_time_zone_moves_the_prefix_and_the_suffix() {
+        let key = key(json!({ "CustomTimeZone": "America/New_York" }));
+        assert!(key.starts_with("2026/11/23/00/orders-1-2026-11-23-00-06-07-"), "{key}");
+    }
+
+    #[test]
+    fn extensions_come_with_compression_and_give_way_to_another() {
+        for (format, extension) in [
+            ("UNCOMPRESSED", "f"),
+            ("GZIP", "f.gz"),
+            ("ZIP", "f.zip"),
+            ("Snappy", "f.snappy"),
+            ("HADOOP_SNAPPY", "f.snappy"),
+        ] {
+            let plain = key(json!({ "CompressionFormat": format }));
+            assert!(plain.ends_with(&format!("456789abcde{extension}")), "{plain}");
+            let own = key(json!({ "CompressionFormat": format, "FileExtension": ".json.gz" }));
+            assert!(own.ends_with("456789abcdef.json.gz"), "{own}");
+        }
+    }
+
+    #[test]
+    fn one_object_has_one_name_and_another_has_another() {
+        let definition = definition(
+            "orders",
+            json!({ "Prefix": "!{firehose:random-string}/", "ErrorOutputPrefix": "!{firehose:error-output-type}" }),
+        );
+        let name = |id: u128| object_key(&definition, SystemTime::UNIX_EPOCH, Uuid::from_u128(id << 64));
+        assert_eq!(name(1), name(1));
+        assert_ne!(name(1).split('/').next(), name(2).split('/').next());
     }
 }

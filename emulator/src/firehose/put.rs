@@ -1,7 +1,7 @@
 //! Reading PutRecord and PutRecordBatch, with their limits
 //! (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>).
 
-use super::invalid;
+use super::{invalid, unreadable};
 use crate::api::ApiError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -91,10 +91,6 @@ fn decode(record: &Record<'_>) -> Result<Bytes, ApiError> {
 
 fn violated(member: &str, constraint: &str) -> ApiError {
     invalid(format!("1 validation error detected: Value at '{member}' failed to satisfy constraint: {constraint}"))
-}
-
-fn unreadable(error: serde_json::Error) -> ApiError {
-    ApiError::client("SerializationException", error.to_string())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Firehose over its S3, without HTTP.
 
-use super::definition::{Compression, Definition, MIB};
+use super::definition::{Definition, MIB};
 use super::*;
-use crate::firehose::buffer::Hints;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
@@ -10,19 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// A definition as a request would make it.
-pub(super) fn definition(name: &str, prefix: &str, compression: Compression) -> Definition {
-    Definition {
-        name: name.to_owned(),
-        version: 1,
-        bucket: "lake".to_owned(),
-        role_arn: "arn:aws:iam::000000000000:role/firehose".to_owned(),
-        prefix: prefix.to_owned(),
-        error_prefix: None,
-        hints: Hints { bytes: MIB, interval: Duration::from_secs(60) },
-        compression,
-        created: SystemTime::UNIX_EPOCH,
-    }
+/// A delivery stream that writes to the bucket `lake`, with what `destination` adds to that.
+pub(super) fn definition(name: &str, mut destination: Value) -> Definition {
+    destination["RoleARN"] = json!("arn:aws:iam::000000000000:role/firehose");
+    destination["BucketARN"] = json!("arn:aws:s3:::lake");
+    let request = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
+    let request = serde_json::from_value(request).expect("a request");
+    Definition::check(request, SystemTime::UNIX_EPOCH).expect("a definition")
 }
 
 struct World {
@@ -53,16 +46,32 @@ impl World {
     }
 
     async fn create(&self, compression: &str) {
-        let destination = json!({
-            "RoleARN": "r",
-            "BucketARN": "arn:aws:s3:::lake",
-            "Prefix": "raw/",
-            "CompressionFormat": compression,
-            "BufferingHints": { "SizeInMBs": 1, "IntervalInSeconds": 900 },
-        });
+        self.create_with(json!({ "CompressionFormat": compression })).await;
+    }
+
+    async fn create_with(&self, mut destination: Value) {
+        destination["RoleARN"] = json!("r");
+        destination["BucketARN"] = json!("arn:aws:s3:::lake");
+        destination["Prefix"] = json!("raw/");
+        destination["BufferingHints"] = json!({ "SizeInMBs": 1, "IntervalInSeconds": 900 });
         let request = json!({ "DeliveryStreamName": "orders", "ExtendedS3DestinationConfiguration": destination });
         let created = self.call("CreateDeliveryStream", request).await;
         assert_eq!(created["DeliveryStreamARN"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/orders");
+    }
+
+    async fn update(&self, version: &str, changes: Value) -> Value {
+        let request = json!({
+            "DeliveryStreamName": "orders",
+            "CurrentDeliveryStreamVersionId": version,
+            "DestinationId": "destinationId-000000000001",
+            "ExtendedS3DestinationUpdate": changes,
+        });
+        self.call("UpdateDestination", request).await
+    }
+
+    async fn describe(&self) -> Value {
+        let described = self.call("DescribeDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
+        described["DeliveryStreamDescription"].clone()
     }
 
     async fn put(&self, records: &[&[u8]]) -> Value {
@@ -213,14 +222,90 @@ async fn a_buffer_is_written_when_its_interval_has_passed() {
 #[tokio::test]
 async fn describing_tells_what_was_asked_for() {
     let world = World::with_bucket();
-    world.create("GZIP").await;
-    let described = world.call("DescribeDeliveryStream", json!({ "DeliveryStreamName": "orders" })).await;
-    let description = &described["DeliveryStreamDescription"];
+    let processing = json!({ "Enabled": true, "Processors": [{ "Type": "AppendDelimiterToRecord" }] });
+    world
+        .create_with(json!({
+            "CompressionFormat": "GZIP",
+            "FileExtension": ".json.gz",
+            "CustomTimeZone": "Asia/Tokyo",
+            "ErrorOutputPrefix": "errors/",
+            "ProcessingConfiguration": processing,
+        }))
+        .await;
+    let description = world.describe().await;
     assert_eq!(description["DeliveryStreamStatus"], "ACTIVE");
+    assert_eq!(description["LastUpdateTimestamp"], Value::Null);
     let destination = &description["Destinations"][0]["ExtendedS3DestinationDescription"];
     assert_eq!(destination["BufferingHints"], json!({ "SizeInMBs": 1, "IntervalInSeconds": 900 }));
-    assert_eq!(destination["CompressionFormat"], "GZIP");
-    assert_eq!(destination["BucketARN"], "arn:aws:s3:::lake");
+    for (member, expected) in [
+        ("CompressionFormat", json!("GZIP")),
+        ("BucketARN", json!("arn:aws:s3:::lake")),
+        ("Prefix", json!("raw/")),
+        ("ErrorOutputPrefix", json!("errors/")),
+        ("FileExtension", json!(".json.gz")),
+        ("CustomTimeZone", json!("Asia/Tokyo")),
+        ("ProcessingConfiguration", processing),
+    ] {
+        assert_eq!(destination[member], expected, "{member}");
+    }
+}
+
+#[tokio::test]
+async fn a_delimiter_follows_each_record() {
+    let world = World::with_bucket();
+    let processor = json!({
+        "Type": "AppendDelimiterToRecord",
+        "Parameters": [{ "ParameterName": "Delimiter", "ParameterValue": "\\n" }],
+    });
+    world.create_with(json!({ "ProcessingConfiguration": { "Enabled": true, "Processors": [processor] } })).await;
+    world.put(&[b"one", b"", b"two\n"]).await;
+    world.firehose.stop().await;
+    let contents: Vec<_> = world.objects().into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, [b"one\n\ntwo\n\n".to_vec()]);
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_nothing_else() {
+    let world = World::with_bucket();
+    world.create("GZIP").await;
+    world.put(&[b"buffered before "]).await;
+    assert_eq!(world.update("1", json!({ "CompressionFormat": "UNCOMPRESSED", "Prefix": null })).await, json!({}));
+    world.put(&[b"and after"]).await;
+    let description = world.describe().await;
+    assert_eq!(description["VersionId"], "2");
+    assert!(description["LastUpdateTimestamp"].is_number());
+
+    world.firehose.stop().await;
+    let objects = world.objects();
+    let (key, content) = objects.first().expect("an object");
+    assert!(key.starts_with("raw/20") && key.contains("/orders-2-20"), "{key}");
+    assert_eq!(content, b"buffered before and after");
+}
+
+#[tokio::test]
+async fn an_update_that_is_refused_changes_nothing() {
+    let world = World::with_bucket();
+    world.create("GZIP").await;
+    let before = world.describe().await;
+    let stale = world.update("2", json!({ "CompressionFormat": "ZIP" })).await;
+    assert_eq!(stale["__type"], "ConcurrentModificationException");
+    for changes in [json!({ "CompressionFormat": "LZ4" }), json!({ "S3BackupMode": "Enabled" })] {
+        assert_eq!(world.update("1", changes).await["__type"], "InvalidArgumentException");
+    }
+    assert_eq!(world.describe().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_bucket_takes_what_waits_for_one_that_is_missing() {
+    let world = World::new();
+    world.create("UNCOMPRESSED").await;
+    world.put(&[&[7; MIB / 2], &[7; MIB / 2]]).await;
+    // Virtual time: it moves only when nothing else can, so the first write has failed by then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::create_dir(world.root.path().join("pond")).expect("a bucket");
+    assert_eq!(world.update("1", json!({ "BucketARN": "arn:aws:s3:::pond" })).await, json!({}));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(files(&world.root.path().join("pond")).len(), 1);
 }
 
 #[tokio::test]
@@ -236,6 +321,6 @@ async fn errors_have_the_names_that_sdks_know() {
     for operation in ["DescribeDeliveryStream", "DeleteDeliveryStream"] {
         assert_eq!(world.call(operation, missing.clone()).await["__type"], "ResourceNotFoundException");
     }
-    assert_eq!(world.call("UpdateDestination", missing).await["__type"], "UnknownOperationException");
+    assert_eq!(world.call("TagDeliveryStream", missing).await["__type"], "UnknownOperationException");
     assert_eq!(world.call("CreateDeliveryStream", json!([])).await["__type"], "SerializationException");
 }

@@ -82,6 +82,11 @@ pub(crate) struct Record<'a> {
 }
 
 impl Size {
+    /// Bytes of the whole record.
+    pub(crate) fn bytes(self) -> usize {
+        usize::from(self.key) + self.data as usize
+    }
+
     /// The sizes of a record, or `None` for one that no log can hold.
     pub(crate) fn of(key: usize, data: usize) -> Option<Self> {
         Some(Self { key: u16::try_from(key).ok()?, data: u32::try_from(data).ok()? })
@@ -90,7 +95,7 @@ impl Size {
 
 impl Entry {
     fn len(&self) -> usize {
-        usize::from(self.size.key) + self.size.data as usize
+        self.size.bytes()
     }
 }
 
@@ -174,6 +179,16 @@ impl Log {
 }
 
 impl Plan {
+    /// Bytes of keys and data.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.len() as u64).sum()
+    }
+
+    /// When the first record arrived, in milliseconds since 1970.
+    pub(crate) fn first_arrival_millis(&self) -> u64 {
+        self.entries.first().map_or(0, |entry| entry.arrival_millis)
+    }
+
     /// Fetches the payloads, with one read for each run of records that lie one behind the other.
     ///
     /// # Errors

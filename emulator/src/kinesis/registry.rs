@@ -1,9 +1,11 @@
 //! A stream's enhanced fan-out consumers and their open subscriptions.
 
 use super::arn;
+use super::meter::FanOutMeter;
 use super::validate::{in_use, invalid_argument, not_found};
 use crate::api::{ACCOUNT, ApiError};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -50,6 +52,8 @@ pub(crate) type EndingSignal = watch::Receiver<Option<Ending>>;
 pub(crate) struct Registry {
     consumers: BTreeMap<String, Consumer>,
     slots: HashMap<(String, u32), Slot>,
+    /// By consumer and shard; empty without limits on rates.
+    meters: HashMap<(String, u32), Arc<Mutex<FanOutMeter>>>,
     last_registered_secs: u64,
 }
 
@@ -124,6 +128,7 @@ impl Registry {
     /// Removes a consumer and ends its subscriptions.
     pub(crate) fn deregister(&mut self, name: &str) {
         self.consumers.remove(name);
+        self.meters.retain(|(consumer, _), _| consumer != name);
         self.slots.retain(|(consumer, _), slot| {
             let stays = consumer != name;
             if !stays {
@@ -136,9 +141,16 @@ impl Registry {
     /// Removes all consumers and ends their subscriptions, because the stream goes.
     pub(crate) fn close(&mut self) {
         self.consumers.clear();
+        self.meters.clear();
         for (_, slot) in self.slots.drain() {
             slot.end(Ending::StreamDeleted);
         }
+    }
+
+    /// What the consumer `name` may still get of `shard` this second, in all its subscriptions one after the other.
+    pub(crate) fn meter(&mut self, name: &str, shard: u32, now_millis: u64) -> Arc<Mutex<FanOutMeter>> {
+        let full = || Arc::new(Mutex::new(FanOutMeter::full(now_millis)));
+        Arc::clone(self.meters.entry((name.to_owned(), shard)).or_insert_with(full))
     }
 
     /// Opens a subscription of the consumer `name` to `shard` and ends the one before.

@@ -2,14 +2,14 @@
 
 use super::filter::Lifetime;
 use super::hash::HashRange;
-use super::log::{Appended, Batch, Limits, Log, Size};
+use super::log::{Appended, Limits, Log, Plan, Size};
+use super::meter::ShardMeter;
 use super::position::{Position, invalid_sequence};
 use super::sequence::{Origin, Sequence};
 use super::store::Extent;
 use super::sync::lock;
 use super::wire;
 use crate::api::ApiError;
-use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -24,6 +24,8 @@ pub(crate) struct Shard {
     lane: usize,
     state: Mutex<State>,
     changed: watch::Sender<()>,
+    /// Made when it is first asked, which is never without limits on rates.
+    meter: Mutex<Option<Box<ShardMeter>>>,
 }
 
 /// What a shard begins with.
@@ -52,9 +54,9 @@ pub(crate) struct Closure {
 
 /// What lies at a position.
 #[derive(Debug)]
-pub(crate) enum Read {
-    /// Records.
-    Batch(Batch),
+pub(crate) enum Look {
+    /// Records, still to be fetched.
+    Plan(Plan),
     /// Nothing yet.
     Idle,
     /// Nothing any more.
@@ -72,7 +74,8 @@ impl Shard {
     pub(crate) fn new(birth: Birth) -> Self {
         let Birth { origin, range, parents, millis, lane } = birth;
         let state = Mutex::new(State { log: Log::new(), closure: None });
-        Self { origin, range, parents, opened_millis: millis, lane, state, changed: watch::Sender::new(()) }
+        let (changed, meter) = (watch::Sender::new(()), Mutex::new(None));
+        Self { origin, range, parents, opened_millis: millis, lane, state, changed, meter }
     }
 
     /// The shard's number.
@@ -160,23 +163,22 @@ impl Shard {
         self.changed.send_replace(());
     }
 
-    /// Reads from `cursor` on, or from the oldest record if that is later.
+    /// What there is from `cursor` on, or from the oldest record if that is later.
     ///
     /// Records that arrived before `horizon_millis` are forgotten first.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub(crate) fn read(&self, cursor: u64, limits: Limits, horizon_millis: u64) -> io::Result<Read> {
-        let plan = {
-            let mut state = lock(&self.state);
-            state.log.trim(horizon_millis);
-            match (state.log.plan(cursor, limits), &state.closure) {
-                (Some(plan), _) => plan,
-                (None, Some(closure)) => return Ok(Read::End(Arc::clone(closure))),
-                (None, None) => return Ok(Read::Idle),
-            }
-        };
-        plan.read().map(Read::Batch)
+    pub(crate) fn look(&self, cursor: u64, limits: Limits, horizon_millis: u64) -> Look {
+        let mut state = lock(&self.state);
+        state.log.trim(horizon_millis);
+        match (state.log.plan(cursor, limits), &state.closure) {
+            (Some(plan), _) => Look::Plan(plan),
+            (None, Some(closure)) => Look::End(Arc::clone(closure)),
+            (None, None) => Look::Idle,
+        }
+    }
+
+    /// Asks what the shard may still take and give this second.
+    pub(crate) fn metered<T>(&self, now_millis: u64, ask: impl FnOnce(&mut ShardMeter) -> T) -> T {
+        ask(lock(&self.meter).get_or_insert_with(|| Box::new(ShardMeter::full(now_millis))))
     }
 
     /// The index of the oldest record that is left.
@@ -288,8 +290,9 @@ mod tests {
         let watch = shard.watch();
         shard.close(5_000, vec![shard.as_child()]);
         assert!(watch.has_changed().unwrap());
-        assert!(matches!(shard.read(1, ALL, 0).unwrap(), Read::Batch(batch) if batch.next() == 2));
-        assert!(matches!(shard.read(2, ALL, 0).unwrap(), Read::End(closure) if closure.millis == 5_000));
+        let Look::Plan(plan) = shard.look(1, ALL, 0) else { panic!("a record") };
+        assert_eq!(plan.read().unwrap().next(), 2);
+        assert!(matches!(shard.look(2, ALL, 0), Look::End(closure) if closure.millis == 5_000));
         let ending = shard.origin().end(5_000);
         assert_eq!(locate(&shard, Position::At(ending)), Ok(2));
         assert_eq!(shard.describe().sequence_number_range.ending_sequence_number, Some(ending.to_string()));

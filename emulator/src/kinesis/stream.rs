@@ -1,5 +1,6 @@
 //! One stream: its settings, shards and consumers.
 
+use super::rates::Calls;
 use super::registry::Registry;
 use super::shard::Shard;
 use super::sync::{lock, read, write};
@@ -36,6 +37,8 @@ pub(crate) struct Stream {
     pub(crate) registry: Mutex<Registry>,
     /// Its tags.
     pub(crate) tags: Mutex<BTreeMap<String, String>>,
+    /// What may still be asked about it this second.
+    pub(crate) calls: Calls,
 }
 
 /// What a stream begins with.
@@ -68,6 +71,7 @@ impl Stream {
             topology: RwLock::new(topology),
             registry: Mutex::default(),
             tags: Mutex::new(plan.tags),
+            calls: Calls::default(),
         }
     }
 

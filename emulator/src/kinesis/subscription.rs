@@ -1,12 +1,14 @@
 //! One open SubscribeToShard: a stream of messages that is worked out only as fast as the client reads it.
 
 use super::frame;
-use super::log::Limits;
+use super::log::{Limits, Plan};
+use super::meter::FanOutMeter;
 use super::registry::{Ending, EndingSignal, taken};
 use super::render;
 use super::sequence::Sequence;
-use super::shard::{Read, Shard};
+use super::shard::{Look, Shard};
 use super::stream::Stream;
+use super::sync::lock;
 use super::validate::not_found;
 use crate::api::{ACCOUNT, ApiError, Body, BoxError};
 use crate::clock::Clock;
@@ -14,7 +16,7 @@ use bytes::Bytes;
 use futures_util::stream::{StreamExt as _, unfold};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -42,6 +44,10 @@ pub(crate) struct Subscription {
     cursor: u64,
     changed: watch::Receiver<()>,
     ending: EndingSignal,
+    /// What the consumer may still get this second; `None` without limits on rates.
+    meter: Option<Arc<Mutex<FanOutMeter>>>,
+    /// When the event that has to wait may go out, if one has to.
+    due: Option<Instant>,
     expires: Instant,
     heartbeat: Instant,
     phase: Phase,
@@ -65,10 +71,24 @@ impl Subscription {
         consumer: String,
         cursor: u64,
         ending: EndingSignal,
+        meter: Option<Arc<Mutex<FanOutMeter>>>,
     ) -> Self {
         let (expires, heartbeat) = (clock.instant_after(LIFETIME), clock.instant_after(HEARTBEAT));
         let changed = shard.watch();
-        Self { clock, stream, shard, consumer, cursor, changed, ending, expires, heartbeat, phase: Phase::Opening }
+        Self {
+            clock,
+            stream,
+            shard,
+            consumer,
+            cursor,
+            changed,
+            ending,
+            meter,
+            due: None,
+            expires,
+            heartbeat,
+            phase: Phase::Opening,
+        }
     }
 
     /// The response body.
@@ -114,29 +134,48 @@ impl Subscription {
     /// The message that is due now, if one is.
     fn look(&mut self) -> Option<Result<Bytes, BoxError>> {
         let now = self.clock.now_millis();
-        match self.shard.read(self.cursor, EVENT, self.stream.horizon(now)) {
-            Ok(Read::Batch(batch)) => {
-                self.cursor = batch.next();
-                let continuation = self.shard.origin().record(batch.next() - 1, batch.last_arrival_millis());
-                let json = render::event(Some((self.shard.origin(), &batch)), &continuation, batch.millis_behind(now));
-                Some(frame::event(json))
+        self.due = None;
+        match self.shard.look(self.cursor, EVENT, self.stream.horizon(now)) {
+            Look::Plan(plan) => {
+                self.due = self.delay(&plan, now).map(|delay| self.clock.instant_after(delay));
+                match self.due {
+                    Some(_) => self.beat(now, now.saturating_sub(plan.first_arrival_millis())),
+                    None => Some(self.send(plan, now)),
+                }
             }
-            Ok(Read::Idle) if Instant::now() >= self.heartbeat => {
-                Some(frame::event(render::event(None, &self.progress(now), 0)))
-            }
-            Ok(Read::Idle) => None,
-            Ok(Read::End(closure)) => {
+            Look::Idle => self.beat(now, 0),
+            Look::End(closure) => {
                 self.phase = Phase::Over;
                 Some(frame::event(render::end(&closure.children)))
             }
+        }
+    }
+
+    /// How long the event of these records has to wait. If it has not to, their bytes count as sent.
+    fn delay(&self, plan: &Plan, now_millis: u64) -> Option<Duration> {
+        lock(self.meter.as_ref()?).send(now_millis, plan.bytes()).err()
+    }
+
+    fn send(&mut self, plan: Plan, now_millis: u64) -> Result<Bytes, BoxError> {
+        match plan.read() {
+            Ok(batch) => {
+                self.cursor = batch.next();
+                let continuation = self.shard.origin().record(batch.next() - 1, batch.last_arrival_millis());
+                let behind = batch.millis_behind(now_millis);
+                frame::event(render::event(Some((self.shard.origin(), &batch)), &continuation, behind))
+            }
             Err(error) => {
                 self.phase = Phase::Over;
-                Some(frame::exception(&ApiError::server(
-                    "InternalFailureException",
-                    format!("reading {}: {error}", self.shard.id()),
-                )))
+                let message = format!("reading {}: {error}", self.shard.id());
+                frame::exception(&ApiError::server("InternalFailureException", message))
             }
         }
+    }
+
+    /// A heartbeat, if one is due.
+    fn beat(&self, now_millis: u64, millis_behind: u64) -> Option<Result<Bytes, BoxError>> {
+        let event = || frame::event(render::event(None, &self.progress(now_millis), millis_behind));
+        (Instant::now() >= self.heartbeat).then(event)
     }
 
     /// A sequence number behind everything that was sent, and before everything that was not.
@@ -146,9 +185,10 @@ impl Subscription {
 
     /// Returns when there may be something to send; false if nobody is left to say so, which ends the stream rather than spin.
     async fn wait(&mut self) -> bool {
-        let until = self.heartbeat.min(self.expires);
+        let until = self.due.into_iter().fold(self.heartbeat.min(self.expires), Instant::min);
         tokio::select! {
-            changed = self.changed.changed() => changed.is_ok(),
+            // More records do not let the one that waits go out.
+            changed = self.changed.changed(), if self.due.is_none() => changed.is_ok(),
             changed = self.ending.changed() => changed.is_ok(),
             () = tokio::time::sleep_until(until) => true,
         }

@@ -1,6 +1,7 @@
 //! The service as a client sees it: requests in, responses and event-stream frames out.
 
 mod consumers;
+mod limits;
 mod records;
 mod reshard;
 mod streams;
@@ -21,16 +22,25 @@ struct Service(Kinesis);
 
 impl Service {
     fn new() -> Self {
-        Self(Kinesis::new(Clock::new(1.0), None))
+        Self(Kinesis::new(Clock::new(1.0), None, false))
     }
 
     fn slow(delays: Delays) -> Self {
-        Self(Kinesis::with_delays(Clock::new(1.0), None, delays))
+        Self(Kinesis::with_delays(Clock::new(1.0), None, false, delays))
     }
 
     /// A service with the stream `orders`, of so many shards, and its consumer `app`, whose ARN is returned.
     async fn with_stream(shards: u32) -> (Self, String) {
-        let service = Self::new();
+        Self::new().and_stream(shards).await
+    }
+
+    /// The same, with AWS's limits on rates.
+    async fn limited(shards: u32) -> (Self, String) {
+        Self(Kinesis::new(Clock::new(1.0), None, true)).and_stream(shards).await
+    }
+
+    async fn and_stream(self, shards: u32) -> (Self, String) {
+        let service = self;
         service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": shards })).await;
         let arn = service.register("app").await;
         (service, arn)

@@ -3,22 +3,47 @@
 use crate::world::{PATIENCE, World};
 use aws_sdk_firehose::Client;
 use aws_sdk_firehose::primitives::Blob;
+use aws_sdk_firehose::types::builders::ExtendedS3DestinationConfigurationBuilder;
 use aws_sdk_firehose::types::{
-    BufferingHints, CompressionFormat, DeliveryStreamStatus, ExtendedS3DestinationConfiguration, Record,
+    BufferingHints, CompressionFormat, DeliveryStreamStatus, ExtendedS3DestinationConfiguration,
+    ExtendedS3DestinationUpdate, ProcessingConfiguration, Processor, ProcessorParameter, ProcessorParameterName,
+    ProcessorType, Record,
 };
+use std::io::Read as _;
 
 pub(crate) async fn create(firehose: &Client, size_mib: i32, interval_seconds: i32) {
+    create_with(firehose, destination(size_mib, interval_seconds)).await;
+}
+
+fn destination(size_mib: i32, interval_seconds: i32) -> ExtendedS3DestinationConfigurationBuilder {
     let hints = BufferingHints::builder().size_in_mbs(size_mib).interval_in_seconds(interval_seconds).build();
-    let destination = ExtendedS3DestinationConfiguration::builder()
+    ExtendedS3DestinationConfiguration::builder()
         .role_arn("arn:aws:iam::000000000000:role/firehose")
         .bucket_arn("arn:aws:s3:::lake")
         .prefix("raw/")
         .buffering_hints(hints)
-        .build()
-        .expect("a destination");
+}
+
+async fn create_with(firehose: &Client, destination: ExtendedS3DestinationConfigurationBuilder) {
+    let destination = destination.build().expect("a destination");
     let create = firehose.create_delivery_stream().delivery_stream_name("orders");
     // The SDK's future is some 30 KB.
     Box::pin(create.extended_s3_destination_configuration(destination).send()).await.expect("a delivery stream");
+}
+
+/// Appends a line feed to each record.
+fn line_feeds() -> ProcessingConfiguration {
+    let delimiter = ProcessorParameter::builder()
+        .parameter_name(ProcessorParameterName::from("Delimiter"))
+        .parameter_value("\\n")
+        .build()
+        .expect("a parameter");
+    let processor = Processor::builder()
+        .r#type(ProcessorType::AppendDelimiterToRecord)
+        .parameters(delimiter)
+        .build()
+        .expect("a processor");
+    ProcessingConfiguration::builder().enabled(true).processors(processor).build()
 }
 
 async fn put(firehose: &Client, records: &[Vec<u8>]) {
@@ -100,5 +125,57 @@ async fn a_delivery_stream_is_described_as_it_was_made() {
     let error =
         firehose.put_record_batch().delivery_stream_name("orders").set_records(Some(vec![record; 501])).send().await;
     assert!(error.expect_err("501 records").into_service_error().is_invalid_argument_exception());
+    world.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn expressions_extension_and_delimiter_make_an_object_that_readers_know() {
+    let world = World::at_speed(1_000.0).await;
+    let (s3, firehose) = (world.s3_with_bucket().await, world.firehose());
+    let destination = destination(128, 60)
+        .prefix("raw/dt=!{timestamp:yyyy-MM-dd}/!{firehose:random-string}/")
+        .error_output_prefix("errors/!{firehose:error-output-type}/")
+        .compression_format(CompressionFormat::Gzip)
+        .file_extension(".json.gz")
+        .processing_configuration(line_feeds());
+    create_with(&firehose, destination).await;
+    put(&firehose, &[b"{}".to_vec(), b"[]".to_vec()]).await;
+
+    let objects = objects(&s3, 1).await;
+    let (key, content) = &objects[0];
+    let parts: Vec<_> = key.split('/').collect();
+    let ["raw", day, random, name] = parts[..] else { panic!("{key}") };
+    let day = day.strip_prefix("dt=").expect("the day");
+    assert_eq!((day.len(), random.len()), (10, 11), "{key}");
+    assert!(name.starts_with(&format!("orders-1-{day}-")) && name.ends_with(".json.gz"), "{key}");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(content.as_slice()).read_to_string(&mut text).expect("a gzip member");
+    assert_eq!(text, "{}\n[]\n");
+    world.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_is_updated_by_its_version() {
+    let world = World::start().await;
+    let firehose = world.firehose();
+    create(&firehose, 3, 120).await;
+    let update = |version: &'static str| {
+        let zip = ExtendedS3DestinationUpdate::builder().compression_format(CompressionFormat::Zip).build();
+        let update =
+            firehose.update_destination().delivery_stream_name("orders").current_delivery_stream_version_id(version);
+        Box::pin(update.destination_id("destinationId-000000000001").extended_s3_destination_update(zip).send())
+    };
+    update("1").await.expect("an update");
+    let stale = update("1").await.expect_err("a stale version").into_service_error();
+    assert!(stale.is_concurrent_modification_exception(), "{stale}");
+
+    let described = firehose.describe_delivery_stream().delivery_stream_name("orders").send().await.expect("an answer");
+    let described = described.delivery_stream_description.expect("a description");
+    assert_eq!(described.version_id, "2");
+    let destination = described.destinations[0].extended_s3_destination_description.as_ref().expect("a destination");
+    assert_eq!(
+        (&destination.compression_format, destination.prefix.as_deref()),
+        (&CompressionFormat::Zip, Some("raw/"))
+    );
     world.emulator.stop().await;
 }

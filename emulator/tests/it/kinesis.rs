@@ -1,9 +1,12 @@
 //! Enhanced fan-out through the SDK, over TLS and HTTP/2; the rest of Kinesis is tested beside its code.
 
 use crate::world::{PATIENCE, World};
+use alluvial_emulator::{Emulator, Settings};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
+use aws_sdk_kinesis::types::{
+    PutRecordsRequestEntry, ShardIteratorType, StartingPosition, SubscribeToShardEventStream,
+};
 
 async fn create(kinesis: &Client) -> String {
     kinesis.create_stream().stream_name("events").shard_count(1).send().await.expect("a stream");
@@ -51,4 +54,20 @@ async fn a_subscription_gets_what_is_put_before_and_after_it_opens_and_ends_with
     // How a cut stream looks is the client's affair; that it ends is ours.
     let ended = async { while let Ok(Some(_)) = events.recv().await {} };
     tokio::time::timeout(PATIENCE, ended).await.expect("the subscription ends");
+}
+
+#[tokio::test]
+async fn limits_hold_when_they_are_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // A clock that hardly moves: the shard's second lasts longer than the test.
+    let settings = Settings { limits: true, clock_speed: 1e-6, ..Settings::new(dir.path()) };
+    let world = World { emulator: Emulator::start(settings).await.expect("an emulator"), dir };
+    let kinesis = world.kinesis();
+    create(&kinesis).await;
+    let entry = PutRecordsRequestEntry::builder().partition_key("k").data(Blob::new("one")).build().expect("a record");
+    for failed in [0, 0, 500] {
+        let put = kinesis.put_records().stream_name("events").set_records(Some(vec![entry.clone(); 500]));
+        assert_eq!(put.send().await.expect("an answer").failed_record_count, Some(failed));
+    }
+    world.emulator.stop().await;
 }

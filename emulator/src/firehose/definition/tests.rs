@@ -1,5 +1,8 @@
 use super::*;
+use crate::firehose::buffer::Hints;
+use crate::firehose::compress::Compression;
 use serde_json::json;
+use std::time::Duration;
 
 fn check(name: &str, destination: Value) -> Result<Definition, ApiError> {
     let request = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
@@ -15,10 +18,12 @@ fn with(member: &str, value: Value) -> Result<Definition, ApiError> {
 #[test]
 fn what_is_left_out_has_the_defaults_of_aws() {
     let definition = with("Prefix", json!("raw/")).expect("a definition");
-    assert_eq!(definition.bucket, "lake");
-    assert_eq!(definition.prefix, "raw/");
-    assert_eq!(definition.hints, Hints { bytes: 5 * MIB, interval: Duration::from_secs(300) });
-    assert_eq!(definition.compression, Compression::Uncompressed);
+    let destination = &definition.destination;
+    assert_eq!(destination.bucket, "lake");
+    assert_eq!(destination.hints, Hints { bytes: 5 * MIB, interval: Duration::from_secs(300) });
+    assert_eq!(destination.compression, Compression::Uncompressed);
+    assert_eq!((destination.time_zone(), destination.extension()), ("UTC", ""));
+    assert_eq!(destination.delimiter, None);
     assert_eq!(definition.arn(), "arn:aws:firehose:us-east-1:000000000000:deliverystream/orders");
 }
 
@@ -43,18 +48,19 @@ fn hints_are_taken_within_their_bounds() {
 #[test]
 fn what_the_emulator_lacks_is_named() {
     let cases = [
-        ("Prefix", json!("raw/!{timestamp:yyyy}/"), "!{timestamp"),
-        ("CompressionFormat", json!("Snappy"), "CompressionFormat Snappy"),
-        ("ProcessingConfiguration", json!({ "Enabled": true }), "ProcessingConfiguration"),
-        ("DynamicPartitioningConfiguration", json!({ "Enabled": true }), "DynamicPartitioningConfiguration"),
-        ("DataFormatConversionConfiguration", json!({}), "DataFormatConversionConfiguration"),
-        ("FileExtension", json!(".json"), "FileExtension"),
-        ("CustomTimeZone", json!("Europe/Oslo"), "CustomTimeZone"),
-        ("S3BackupMode", json!("Enabled"), "S3BackupMode"),
+        (
+            "ProcessingConfiguration",
+            json!({ "Enabled": true, "Processors": [{ "Type": "Lambda" }] }),
+            "lacks the processor Lambda",
+        ),
+        ("Prefix", json!("!{partitionKeyFromLambda:a}/"), "lacks !{partitionKeyFromLambda:a}"),
+        ("DynamicPartitioningConfiguration", json!({ "Enabled": true }), "lacks DynamicPartitioningConfiguration"),
+        ("DataFormatConversionConfiguration", json!({}), "lacks DataFormatConversionConfiguration"),
+        ("S3BackupMode", json!("Enabled"), "lacks S3BackupMode"),
     ];
     for (member, value, expected) in cases {
         let error = with(member, value).expect_err(member);
-        assert!(error.message.contains(&format!("lacks {expected}")) || error.message.contains(expected), "{error}");
+        assert!(error.message.contains(expected), "{error}");
         assert_eq!(error.code, "InvalidArgumentException");
     }
 }
@@ -64,7 +70,8 @@ fn what_is_switched_off_is_nothing() {
     for (member, value) in [
         ("ProcessingConfiguration", json!({ "Enabled": false, "Processors": [] })),
         ("CloudWatchLoggingOptions", json!({ "Enabled": true, "LogGroupName": "g" })),
-        ("CustomTimeZone", json!("UTC")),
+        ("CustomTimeZone", json!("")),
+        ("FileExtension", json!("")),
         ("EncryptionConfiguration", json!({ "NoEncryptionConfig": "NoEncryption" })),
         ("S3BackupConfiguration", Value::Null),
     ] {
@@ -104,5 +111,45 @@ fn another_source_or_destination_is_refused() {
         let request = serde_json::from_value(request).expect("a request");
         let error = Definition::check(request, SystemTime::UNIX_EPOCH).expect_err(member);
         assert!(error.message.contains(member), "{error}");
+    }
+}
+
+#[test]
+fn time_zones_are_utc_or_the_machines_own() {
+    let zone = with("CustomTimeZone", json!("Asia/Tokyo")).expect("a time zone");
+    assert_eq!(zone.destination.time_zone(), "Asia/Tokyo");
+    assert_eq!(zone.destination.local_time(SystemTime::UNIX_EPOCH).to_string(), "1970-01-01T09:00:00");
+    let long = "a".repeat(51);
+    for name in ["EST", "asia/tokyo", "Europe/Atlantis", "Etc/GMT+5", "../etc/passwd", long.as_str()] {
+        let error = with("CustomTimeZone", json!(name)).expect_err(name);
+        assert!(error.message.contains("CustomTimeZone"), "{error}");
+    }
+}
+
+#[test]
+fn file_extensions_have_the_characters_of_aws() {
+    let longest = format!(".{}", "x".repeat(127));
+    for extension in [".json.gz", ".a1!-_*'()", longest.as_str()] {
+        let definition = with("FileExtension", json!(extension)).unwrap_or_else(|error| panic!("{extension}: {error}"));
+        assert_eq!(definition.destination.extension(), extension);
+    }
+    for extension in ["json", ".", ".JSON", ".a/b", ".a b", &format!("{longest}x")] {
+        let error = with("FileExtension", json!(extension)).expect_err(extension);
+        assert!(error.message.contains("FileExtension"), "{error}");
+    }
+}
+
+#[test]
+fn a_prefix_is_measured_when_it_is_evaluated() {
+    // The hour's path after it has 14 characters.
+    with("Prefix", json!("x".repeat(498))).expect("the longest prefix");
+    let error = with("Prefix", json!("x".repeat(499))).expect_err("a prefix that is too long");
+    assert!(error.message.contains("more than 512 characters"), "{error}");
+}
+
+#[test]
+fn a_member_of_the_wrong_type_is_a_serialisation_error() {
+    for (member, value) in [("Prefix", json!(1)), ("ProcessingConfiguration", json!("on"))] {
+        assert_eq!(with(member, value).expect_err(member).code, "SerializationException");
     }
 }

@@ -1,8 +1,9 @@
 //! GetShardIterator and GetRecords.
 
-use super::super::log::Limits;
+use super::super::log::{Batch, Limits};
+use super::super::meter::{ShardMeter, exceeded};
 use super::super::position::{Asked, Position};
-use super::super::shard::{Read, Shard};
+use super::super::shard::{Look, Shard};
 use super::super::stream::Stream;
 use super::super::token::{self, Refused, ShardIterator};
 use super::super::validate::{self, invalid_argument, required, within};
@@ -58,6 +59,7 @@ impl Kinesis {
         let now = self.now();
         stream.check_usable(now)?;
         let shard = stream.shard(shard, now)?;
+        self.check_meter(&stream, &shard, now, |meter| meter.iterator(now))?;
         let asked = Asked {
             field: "shardIteratorType",
             kind,
@@ -85,27 +87,41 @@ impl Kinesis {
         }
         let shard = stream.shard(&wire::shard_id(at.shard), now)?;
         let limits = Limits { records: limit as usize, bytes: MOST_BYTES };
-        let read = shard.read(at.cursor, limits, stream.horizon(now));
-        let read =
-            read.map_err(|error| ApiError::server("InternalFailure", format!("reading {}: {error}", shard.id())))?;
-        Ok(answer(&stream, &shard, at.cursor, read, now))
+        let look = shard.look(at.cursor, limits, stream.horizon(now));
+        let bytes = || if let Look::Plan(plan) = &look { plan.bytes() } else { 0 };
+        self.check_meter(&stream, &shard, now, |meter| meter.read(now, bytes()))?;
+        match look {
+            Look::Idle => Ok(render::get_records(None, Ok(&iterator(&stream, &shard, at.cursor, now)), 0)),
+            Look::End(closure) => Ok(render::get_records(None, Err(&closure.children), 0)),
+            Look::Plan(plan) => {
+                let failed = |error| ApiError::server("InternalFailure", format!("reading {}: {error}", shard.id()));
+                Ok(answer(&stream, &shard, &plan.read().map_err(failed)?, now))
+            }
+        }
+    }
+
+    /// Asks the meter of `shard`, if there are limits on rates.
+    fn check_meter(
+        &self,
+        stream: &Stream,
+        shard: &Shard,
+        now_millis: u64,
+        passes: impl FnOnce(&mut ShardMeter) -> bool,
+    ) -> Result<(), ApiError> {
+        if !self.inner.limits || shard.metered(now_millis, passes) {
+            return Ok(());
+        }
+        Err(exceeded(shard.number(), &stream.name))
     }
 }
 
-fn answer(stream: &Stream, shard: &Shard, cursor: u64, read: Read, now_millis: u64) -> Vec<u8> {
-    let next = |cursor| iterator(stream, shard, cursor, now_millis);
-    match read {
-        Read::Idle => render::get_records(None, Ok(&next(cursor)), 0),
-        Read::End(closure) => render::get_records(None, Err(&closure.children), 0),
-        Read::Batch(batch) => {
-            let records = Some((shard.origin(), &batch));
-            let behind = batch.millis_behind(now_millis);
-            // A shard that closed after the read may have got records in between: then the next call finds its end.
-            match shard.closure().filter(|_| batch.next() >= shard.next()) {
-                Some(closure) => render::get_records(records, Err(&closure.children), behind),
-                None => render::get_records(records, Ok(&next(batch.next())), behind),
-            }
-        }
+fn answer(stream: &Stream, shard: &Shard, batch: &Batch, now_millis: u64) -> Vec<u8> {
+    let records = Some((shard.origin(), batch));
+    let behind = batch.millis_behind(now_millis);
+    // A shard that closed after the read may have got records in between: then the next call finds its end.
+    match shard.closure().filter(|_| batch.next() >= shard.next()) {
+        Some(closure) => render::get_records(records, Err(&closure.children), behind),
+        None => render::get_records(records, Ok(&iterator(stream, shard, batch.next(), now_millis)), behind),
     }
 }
 

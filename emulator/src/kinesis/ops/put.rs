@@ -2,6 +2,7 @@
 
 use super::super::hash;
 use super::super::log::{Appended, Size};
+use super::super::meter::{EXCEEDED, exceeded};
 use super::super::sequence::Sequence;
 use super::super::shard::Shard;
 use super::super::store::Store;
@@ -14,6 +15,7 @@ use base64_simd::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 
 /// Records of one PutRecords.
 ///
@@ -84,11 +86,14 @@ struct Lot {
 
 /// The records of one request, sorted by shard.
 #[derive(Debug)]
-struct Intake {
+struct Intake<'a> {
+    stream: &'a str,
     /// By place in the topology's open shards.
     lots: Vec<Lot>,
     /// For each record its place.
     places: Vec<usize>,
+    /// For each record whether the limits on its shard keep it out; empty without limits.
+    refused: Vec<bool>,
     bytes: usize,
     most_record_bytes: usize,
 }
@@ -120,6 +125,9 @@ impl Kinesis {
             explicit_hash_key: request.explicit_hash_key,
         };
         match self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry])?.pop() {
+            Some(Receipt::Failed { error_code: EXCEEDED, error_message }) => {
+                Err(ApiError::client(EXCEEDED, error_message))
+            }
             Some(Receipt::Failed { error_code, error_message }) => Err(ApiError::server(error_code, error_message)),
             stored => to_json(&stored),
         }
@@ -138,15 +146,19 @@ impl Kinesis {
         stream.with_topology(|topology| {
             let mut intake = Intake::new(&stream, topology);
             records.iter().try_for_each(|record| intake.take(record, topology))?;
+            if self.inner.limits {
+                intake.throttle(topology, now);
+            }
             Ok(intake.store(&self.inner.store, topology, (now, stream.horizon(now))))
         })
     }
 }
 
-impl Intake {
-    fn new(stream: &Stream, topology: &Topology) -> Self {
+impl<'a> Intake<'a> {
+    fn new(stream: &'a Stream, topology: &Topology) -> Self {
         let lots = topology.open().iter().map(|_| Lot::default()).collect();
-        Self { lots, places: Vec::new(), bytes: 0, most_record_bytes: stream.record_kib() as usize * 1024 }
+        let most_record_bytes = stream.record_kib() as usize * 1024;
+        Self { stream: &stream.name, lots, places: Vec::new(), refused: Vec::new(), bytes: 0, most_record_bytes }
     }
 
     /// Checks, decodes and routes one record.
@@ -165,7 +177,7 @@ impl Intake {
         let place = topology.route(hash_key);
         let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
         let size = lot.push(key, data)?;
-        let bytes = usize::from(size.key) + size.data as usize;
+        let bytes = size.bytes();
         self.bytes += bytes;
         self.places.push(place);
         if bytes > self.most_record_bytes {
@@ -182,6 +194,21 @@ impl Intake {
         Ok(())
     }
 
+    /// Takes out the records that their shards have no room for this second. They fail one by one; a smaller one behind
+    /// may still pass.
+    fn throttle(&mut self, topology: &Topology, now_millis: u64) {
+        let keep = |(lot, shard): (&mut Lot, &Arc<Shard>)| {
+            if lot.sizes.is_empty() {
+                return Vec::new();
+            }
+            shard.metered(now_millis, |meter| lot.keep(|size| meter.put(now_millis, size.bytes() as u64)))
+        };
+        let verdicts = self.lots.iter_mut().zip(topology.open()).map(keep);
+        let mut verdicts: Vec<_> = verdicts.map(Vec::into_iter).collect();
+        let refused = |place: &usize| verdicts.get_mut(*place).and_then(Iterator::next) == Some(false);
+        self.refused = self.places.iter().map(refused).collect();
+    }
+
     /// Writes all lots at the first of `times`, and forgets what arrived before the second. A lot whose write fails fails its records and no others.
     fn store(self, store: &Store, topology: &Topology, times: (u64, u64)) -> Vec<Receipt> {
         let write = |(lot, shard): (&Lot, _)| {
@@ -189,11 +216,15 @@ impl Intake {
         };
         let outcomes = self.lots.iter().zip(topology.open().iter().map(AsRef::as_ref)).map(write);
         let mut outcomes: Vec<_> = outcomes.collect();
-        let receipt = |place: &usize| {
+        let receipt = |(number, place): (usize, &usize)| {
             let shard = topology.open().get(*place)?;
+            if self.refused.get(number) == Some(&true) {
+                let ApiError { code: error_code, message: error_message, .. } = exceeded(shard.number(), self.stream);
+                return Some(Receipt::Failed { error_code, error_message });
+            }
             Some(next_receipt(shard, outcomes.get_mut(*place)?.as_mut()?))
         };
-        self.places.iter().filter_map(receipt).collect()
+        self.places.iter().enumerate().filter_map(receipt).collect()
     }
 }
 
@@ -208,6 +239,25 @@ impl Lot {
             Size::of(key.len(), self.bytes.len() - start).ok_or_else(|| invalid_argument("A record is too large."))?;
         self.sizes.push(size);
         Ok(size)
+    }
+
+    /// Keeps the records that `admit` lets in, and says for each whether it did.
+    fn keep(&mut self, admit: impl FnMut(&Size) -> bool) -> Vec<bool> {
+        let verdicts: Vec<_> = self.sizes.iter().map(admit).collect();
+        if !verdicts.contains(&false) {
+            return verdicts;
+        }
+        let lot = std::mem::take(self);
+        let mut rest = lot.bytes.as_slice();
+        for (&size, &admitted) in lot.sizes.iter().zip(&verdicts) {
+            let (record, later) = rest.split_at_checked(size.bytes()).unwrap_or_default();
+            rest = later;
+            if admitted {
+                self.bytes.extend_from_slice(record);
+                self.sizes.push(size);
+            }
+        }
+        verdicts
     }
 
     fn store(&self, store: &Store, shard: &Shard, (now, horizon): (u64, u64)) -> io::Result<Appended> {

@@ -1,6 +1,9 @@
 //! SubscribeToShard: the checks before a subscription opens.
 
+use super::super::meter::FanOutMeter;
 use super::super::position::{Asked, Position, invalid_sequence};
+use super::super::registry::Consumer;
+use super::super::shard::Shard;
 use super::super::subscription::Subscription;
 use super::super::sync::lock;
 use super::super::validate::{self, in_use, required};
@@ -8,6 +11,7 @@ use super::super::{Kinesis, frame};
 use crate::api::{ApiError, Body};
 use http::{HeaderValue, Response, header};
 use serde::Deserialize;
+use std::sync::Mutex;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -40,6 +44,8 @@ impl Kinesis {
             return Err(in_use(format!("Consumer {arn} is not ACTIVE, instead in state {}.", consumer.status(now))));
         }
         let shard = stream.shard(&shard, now)?;
+        let meter = self.inner.limits.then(|| lock(&stream.registry).meter(&consumer.name, shard.number(), now));
+        meter.iter().try_for_each(|meter| check_meter(meter, &consumer, &shard, now))?;
         let asked = Asked {
             field: "startingPosition.type",
             kind: &kind,
@@ -63,9 +69,23 @@ impl Kinesis {
             registry.find(Some(&arn), None)?;
             registry.subscribe(&consumer.name, shard.number(), now)?
         };
-        let subscription = Subscription::new(self.inner.clock, stream, shard, consumer.name, cursor, ending);
+        let subscription = Subscription::new(self.inner.clock, stream, shard, consumer.name, cursor, ending, meter);
         let mut response = Response::new(subscription.into_body());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
         Ok(response)
     }
+}
+
+/// Counts the call for its consumer and shard, whatever becomes of it.
+fn check_meter(
+    meter: &Mutex<FanOutMeter>,
+    consumer: &Consumer,
+    shard: &Shard,
+    now_millis: u64,
+) -> Result<(), ApiError> {
+    if lock(meter).subscribe(now_millis) {
+        return Ok(());
+    }
+    let message = format!("Rate exceeded for consumer {} and shard {}.", consumer.arn, shard.id());
+    Err(ApiError::client("LimitExceededException", message))
 }
