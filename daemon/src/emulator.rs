@@ -37,8 +37,8 @@ enum Switch {
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
-    if !(args.clock_speed.is_finite() && args.clock_speed > 0.0) {
-        return Err(Failure::usage(format!("--clock-speed {}: must be above 0", args.clock_speed)));
+    if !(args.clock_speed.is_finite() && args.clock_speed >= 0.0) {
+        return Err(Failure::usage(format!("--clock-speed {}: must be 0 (stands still) or above", args.clock_speed)));
     }
     let shutdown =
         Shutdown::on_signals().map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))?;

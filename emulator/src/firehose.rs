@@ -95,7 +95,7 @@ impl Firehose {
 
     fn put_record_batch(&self, body: &[u8]) -> Result<Value, ApiError> {
         let batch = put::batch(body)?;
-        let outcomes = self.channel(&batch.stream)?.accept(batch.records, self.0.clock)?;
+        let outcomes = self.channel(&batch.stream)?.accept(batch.records, &self.0.clock)?;
         let failed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused)).count();
         let responses: Vec<Value> = outcomes
             .into_iter()
@@ -109,7 +109,7 @@ impl Firehose {
 
     fn put_record(&self, body: &[u8]) -> Result<Value, ApiError> {
         let batch = put::single(body)?;
-        let outcomes = self.channel(&batch.stream)?.accept(batch.records, self.0.clock)?;
+        let outcomes = self.channel(&batch.stream)?.accept(batch.records, &self.0.clock)?;
         match outcomes.into_iter().next() {
             Some(Outcome::Accepted(id)) => Ok(json!({ "RecordId": id, "Encrypted": false })),
             _ => Err(ApiError::server(put::UNAVAILABLE, put::SLOW_DOWN)),
@@ -134,7 +134,7 @@ impl Firehose {
         while let Some(ended) = deliveries.try_join_next() {
             report(ended);
         }
-        deliveries.spawn(channel.deliver(self.0.s3.clone(), self.0.clock));
+        deliveries.spawn(channel.deliver(self.0.s3.clone(), self.0.clock.clone()));
         Ok(json!({ "DeliveryStreamARN": arn }))
     }
 

@@ -18,7 +18,7 @@ mod server;
 mod settings;
 mod tls;
 
-pub use clock::Clock;
+pub use clock::{Clock, InvalidSpeed, TooFar};
 pub use kinesis::Kinesis;
 pub use server::{Emulator, StartError};
 pub use settings::Settings;

@@ -48,7 +48,7 @@ impl Emulator {
     /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, or data that cannot
     /// be read.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let clock = Clock::new(settings.clock_speed);
+        let clock = Clock::new(settings.clock_speed)?;
         let folder = Folder::open(&settings.dir)?;
         // Ports first: a taken port is the likeliest mistake, and nothing is written before it is found.
         let tls_port = Listener::bind(settings.port, "--port").await?;
@@ -59,7 +59,7 @@ impl Emulator {
         let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"))
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
-        let kinesis = Kinesis::new(clock, Some(folder.path("")), settings.limits);
+        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
         let firehose = Firehose::new(clock, s3.clone());
         let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3: s3.clone() };
 

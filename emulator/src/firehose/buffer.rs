@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 /// What a record costs in memory beside its bytes. Counted, so that empty records are bounded as well.
 const RECORD_OVERHEAD: usize = 64;
@@ -43,8 +42,8 @@ pub(super) fn cost(record: &Bytes) -> usize {
 pub(super) enum Step {
     /// Write this as one object.
     Write(Batch),
-    /// Nothing is due before this instant, unless records arrive.
-    WaitUntil(Instant),
+    /// Nothing is due before this emulated time, unless records arrive.
+    WaitUntil(SystemTime),
     /// Nothing is buffered.
     WaitForRecords,
 }
@@ -53,7 +52,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Buffers {
     limit_bytes: usize,
-    open: Option<(Batch, Instant)>,
+    open: Option<(Batch, SystemTime)>,
     closed: VecDeque<Batch>,
 }
 
@@ -70,7 +69,7 @@ impl Buffers {
 
     /// Adds a record that arrived at `arrival`. If it is the first of a buffer, that buffer closes at `deadline` at the
     /// latest.
-    pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, deadline: Instant) {
+    pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, deadline: SystemTime) {
         let empty = || (Batch { records: Vec::new(), oldest: arrival, bytes: 0 }, deadline);
         let (batch, _) = self.open.get_or_insert_with(empty);
         batch.bytes += record.len();
@@ -81,7 +80,7 @@ impl Buffers {
     }
 
     /// Takes the next batch that is to be written at `now`, oldest first. `all` makes every buffer due.
-    pub(super) fn next(&mut self, now: Instant, all: bool) -> Step {
+    pub(super) fn next(&mut self, now: SystemTime, all: bool) -> Step {
         if self.closed.is_empty() && self.open.as_ref().is_some_and(|(_, deadline)| all || *deadline <= now) {
             self.close();
         }
@@ -108,23 +107,22 @@ mod tests {
         Bytes::from(vec![fill; length])
     }
 
-    /// Buffers with a clock whose instants are seconds after a start.
+    /// Buffers with a clock that shows seconds since 1970.
     struct Clocked {
         buffers: Buffers,
-        start: Instant,
     }
 
     impl Clocked {
         fn new(limit_bytes: usize) -> Self {
-            Self { buffers: Buffers::new(limit_bytes), start: Instant::now() }
+            Self { buffers: Buffers::new(limit_bytes) }
         }
 
-        fn at(&self, second: u64) -> Instant {
-            self.start + Duration::from_secs(second)
+        fn at(&self, second: u64) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(second)
         }
 
         fn push(&mut self, second: u64, record: Bytes) {
-            let arrival = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            let arrival = self.at(second);
             let deadline = self.at(second) + INTERVAL;
             self.buffers.push(record, arrival, deadline);
         }

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -88,7 +87,7 @@ impl Channel {
     ///
     /// # Errors
     /// `ResourceNotFoundException` once the delivery stream is being deleted.
-    pub(super) fn accept(&self, records: Vec<Bytes>, clock: Clock) -> Result<Vec<Outcome>, ApiError> {
+    pub(super) fn accept(&self, records: Vec<Bytes>, clock: &Clock) -> Result<Vec<Outcome>, ApiError> {
         let mut state = lock(&self.state);
         let State { definition, buffers } = &mut *state;
         if self.draining.is_cancelled() {
@@ -96,7 +95,8 @@ impl Channel {
         }
         let destination = &definition.destination;
         // Read under the lock, so that a later record never has an earlier arrival.
-        let (arrival, deadline) = (clock.now(), clock.instant_after(destination.hints.interval));
+        let arrival = clock.now();
+        let deadline = arrival + destination.hints.interval;
         let add = |record: Bytes| {
             let record = delimited(record, destination.delimiter.as_ref());
             if !self.budget.take(buffer::cost(&record)) {
@@ -127,12 +127,13 @@ impl Channel {
     /// Writes what becomes due, one object after the other, until drained.
     pub(super) async fn deliver(self: Arc<Self>, s3: S3, clock: Clock) {
         let _finished = self.finished.clone().drop_guard();
-        while let Some(step) = self.next() {
+        while let Some(step) = self.next(clock.now()) {
             match step {
-                Step::Write(batch) => self.write(batch, &s3, clock).await,
+                Step::Write(batch) => self.write(batch, &s3, &clock).await,
                 Step::WaitUntil(due) => {
                     tokio::select! {
-                        () = tokio::time::sleep_until(due) => {}
+                        biased;
+                        () = clock.sleep_until(due) => {}
                         () = self.wake.notified() => {}
                     }
                 }
@@ -142,16 +143,16 @@ impl Channel {
     }
 
     /// The next step; `None` when drained and nothing is left.
-    fn next(&self) -> Option<Step> {
+    fn next(&self, now: SystemTime) -> Option<Step> {
         let mut state = lock(&self.state);
         let draining = self.draining.is_cancelled();
-        let step = state.buffers.next(Instant::now(), draining);
+        let step = state.buffers.next(now, draining);
         (!draining || matches!(step, Step::Write(_))).then_some(step)
     }
 
     /// Writes one object, again and again if need be; the name stays, so that a retry does not make a second object.
     /// While draining, the first failure is the last.
-    async fn write(&self, batch: Batch, s3: &S3, clock: Clock) {
+    async fn write(&self, batch: Batch, s3: &S3, clock: &Clock) {
         let (cost, count, id) = (batch.cost(), batch.records.len(), Uuid::new_v4());
         let definition = self.definition();
         let key = name::object_key(&definition, batch.oldest, id);
@@ -162,7 +163,7 @@ impl Channel {
         self.budget.give(cost);
     }
 
-    async fn write_chunks(&self, key: &str, chunks: Vec<Bytes>, count: usize, s3: &S3, clock: Clock) {
+    async fn write_chunks(&self, key: &str, chunks: Vec<Bytes>, count: usize, s3: &S3, clock: &Clock) {
         let began = clock.now();
         loop {
             // Looked up each time, so that another bucket helps what waits for one that is missing.

@@ -109,7 +109,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_operation_has_its_own_rate_and_gets_it_again_every_second() {
-        let kinesis = Kinesis::new(Clock::new(1.0), None, true);
+        let kinesis = Kinesis::new(Clock::new(1.0).unwrap(), None, true);
         for rate in &RATES {
             let count = || kinesis.count_call(rate.operation, b"{}").map_err(|error| error.code);
             for round in 0..2 {

@@ -4,7 +4,7 @@ use super::arn;
 use super::meter::FanOutMeter;
 use super::validate::{in_use, invalid_argument, not_found};
 use crate::api::{ACCOUNT, ApiError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -51,9 +51,9 @@ pub(crate) type EndingSignal = watch::Receiver<Option<Ending>>;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     consumers: BTreeMap<String, Consumer>,
-    slots: HashMap<(String, u32), Slot>,
+    slots: BTreeMap<(String, u32), Slot>,
     /// By consumer and shard; empty without limits on rates.
-    meters: HashMap<(String, u32), Arc<Mutex<FanOutMeter>>>,
+    meters: BTreeMap<(String, u32), Arc<Mutex<FanOutMeter>>>,
     last_registered_secs: u64,
 }
 
@@ -142,7 +142,7 @@ impl Registry {
     pub(crate) fn close(&mut self) {
         self.consumers.clear();
         self.meters.clear();
-        for (_, slot) in self.slots.drain() {
+        for slot in std::mem::take(&mut self.slots).into_values() {
             slot.end(Ending::StreamDeleted);
         }
     }

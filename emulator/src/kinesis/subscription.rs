@@ -17,9 +17,8 @@ use futures_util::stream::{StreamExt as _, unfold};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// How long a subscription lasts.
 ///
@@ -47,9 +46,9 @@ pub(crate) struct Subscription {
     /// What the consumer may still get this second; `None` without limits on rates.
     meter: Option<Arc<Mutex<FanOutMeter>>>,
     /// When the event that has to wait may go out, if one has to.
-    due: Option<Instant>,
-    expires: Instant,
-    heartbeat: Instant,
+    due: Option<SystemTime>,
+    expires: SystemTime,
+    heartbeat: SystemTime,
     phase: Phase,
 }
 
@@ -73,7 +72,8 @@ impl Subscription {
         ending: EndingSignal,
         meter: Option<Arc<Mutex<FanOutMeter>>>,
     ) -> Self {
-        let (expires, heartbeat) = (clock.instant_after(LIFETIME), clock.instant_after(HEARTBEAT));
+        let now = clock.now();
+        let (expires, heartbeat) = (now + LIFETIME, now + HEARTBEAT);
         let changed = shard.watch();
         Self {
             clock,
@@ -115,13 +115,13 @@ impl Subscription {
             if let Some(ending) = ending {
                 return self.end(ending);
             }
-            if Instant::now() >= self.expires {
+            if self.clock.now() >= self.expires {
                 return self.end(Ending::Expired);
             }
             // Marked as seen before the look, so that a record that arrives behind the look wakes the wait.
             self.changed.mark_unchanged();
             if let Some(message) = self.look() {
-                self.heartbeat = self.clock.instant_after(HEARTBEAT);
+                self.heartbeat = self.clock.now() + HEARTBEAT;
                 return Some(message);
             }
             if !self.wait().await {
@@ -137,7 +137,7 @@ impl Subscription {
         self.due = None;
         match self.shard.look(self.cursor, EVENT, self.stream.horizon(now)) {
             Look::Plan(plan) => {
-                self.due = self.delay(&plan, now).map(|delay| self.clock.instant_after(delay));
+                self.due = self.delay(&plan, now).map(|delay| self.clock.now() + delay);
                 match self.due {
                     Some(_) => self.beat(now, now.saturating_sub(plan.first_arrival_millis())),
                     None => Some(self.send(plan, now)),
@@ -175,7 +175,7 @@ impl Subscription {
     /// A heartbeat, if one is due.
     fn beat(&self, now_millis: u64, millis_behind: u64) -> Option<Result<Bytes, BoxError>> {
         let event = || frame::event(render::event(None, &self.progress(now_millis), millis_behind));
-        (Instant::now() >= self.heartbeat).then(event)
+        (self.clock.now() >= self.heartbeat).then(event)
     }
 
     /// A sequence number behind everything that was sent, and before everything that was not.
@@ -185,12 +185,13 @@ impl Subscription {
 
     /// Returns when there may be something to send; false if nobody is left to say so, which ends the stream rather than spin.
     async fn wait(&mut self) -> bool {
-        let until = self.due.into_iter().fold(self.heartbeat.min(self.expires), Instant::min);
+        let until = self.due.into_iter().fold(self.heartbeat.min(self.expires), SystemTime::min);
         tokio::select! {
+            biased;
             // More records do not let the one that waits go out.
             changed = self.changed.changed(), if self.due.is_none() => changed.is_ok(),
             changed = self.ending.changed() => changed.is_ok(),
-            () = tokio::time::sleep_until(until) => true,
+            () = self.clock.sleep_until(until) => true,
         }
     }
 

@@ -22,11 +22,11 @@ struct Service(Kinesis);
 
 impl Service {
     fn new() -> Self {
-        Self(Kinesis::new(Clock::new(1.0), None, false))
+        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, false))
     }
 
     fn slow(delays: Delays) -> Self {
-        Self(Kinesis::with_delays(Clock::new(1.0), None, false, delays))
+        Self(Kinesis::with_delays(Clock::new(1.0).unwrap(), None, false, delays))
     }
 
     /// A service with the stream `orders`, of so many shards, and its consumer `app`, whose ARN is returned.
@@ -36,7 +36,7 @@ impl Service {
 
     /// The same, with AWS's limits on rates.
     async fn limited(shards: u32) -> (Self, String) {
-        Self(Kinesis::new(Clock::new(1.0), None, true)).and_stream(shards).await
+        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, true)).and_stream(shards).await
     }
 
     async fn and_stream(self, shards: u32) -> (Self, String) {

@@ -1,5 +1,6 @@
 //! Why an emulator does not start.
 
+use crate::clock::InvalidSpeed;
 use crate::tls::TlsError;
 use std::error::Error;
 use std::io;
@@ -48,6 +49,9 @@ pub enum StartError {
         /// What the storage library answered.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The clock cannot run as asked.
+    #[error(transparent)]
+    Speed(#[from] InvalidSpeed),
     /// No certificate could be made.
     #[error("cannot prepare TLS")]
     Tls(#[source] TlsFailure),

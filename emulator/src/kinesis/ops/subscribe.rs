@@ -69,7 +69,8 @@ impl Kinesis {
             registry.find(Some(&arn), None)?;
             registry.subscribe(&consumer.name, shard.number(), now)?
         };
-        let subscription = Subscription::new(self.inner.clock, stream, shard, consumer.name, cursor, ending, meter);
+        let subscription =
+            Subscription::new(self.inner.clock.clone(), stream, shard, consumer.name, cursor, ending, meter);
         let mut response = Response::new(subscription.into_body());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
         Ok(response)

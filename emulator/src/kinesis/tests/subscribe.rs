@@ -70,7 +70,7 @@ async fn a_subscription_ends_cleanly_after_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_faster_clock_brings_the_end_earlier() {
-    let service = Service(Kinesis::new(Clock::new(60.0), None, false));
+    let service = Service(Kinesis::new(Clock::new(60.0).unwrap(), None, false));
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
     let arn = service.register("app").await;
     let start = Instant::now();
