@@ -1,4 +1,4 @@
-//! Kinesis Data Streams, JSON 1.1, with enhanced fan-out that pushes.
+//! Kinesis Data Streams, JSON 1.1 and CBOR, with enhanced fan-out that pushes.
 //!
 //! Streams live as long as the process. Records lie in unnamed files, with a small index in memory. All state changes are synchronous and short;
 //! only an open subscription waits, and it does so inside the response body.
@@ -7,7 +7,9 @@
 
 mod arn;
 mod bucket;
+mod cbor;
 mod filter;
+mod format;
 mod frame;
 mod hash;
 mod log;
@@ -29,9 +31,10 @@ mod topology;
 mod validate;
 mod wire;
 
-use crate::api::{ApiError, Body, json_bytes};
+use crate::api::{ApiError, Body};
 use crate::clock::Clock;
 use bytes::Bytes;
+pub(crate) use format::Format;
 use http::Response;
 use rates::Calls;
 use serde::Deserialize;
@@ -81,19 +84,21 @@ impl Kinesis {
         Self { inner: Arc::new(Inner { clock, store, streams, delays, limits, calls, next_lane }) }
     }
 
-    /// Answers one request. `operation` is what follows `Kinesis_20131202.` in the header `X-Amz-Target`, `body` is JSON.
+    /// Answers one request. `operation` is what follows `Kinesis_20131202.` in the header `X-Amz-Target`, `body` is in
+    /// `format`, and so is the answer.
     ///
     /// Errors are responses too. The body of SubscribeToShard's answer stays open for up to five minutes of the clock.
-    pub async fn call(&self, operation: &str, body: Bytes) -> Response<Body> {
-        self.answer(operation, &body).unwrap_or_else(ApiError::into_response)
+    pub(crate) async fn call(&self, operation: &str, format: Format, body: Bytes) -> Response<Body> {
+        self.answer(operation, format, &body).unwrap_or_else(|error| format.refuse(error))
     }
 
-    fn answer(&self, operation: &str, body: &[u8]) -> Result<Response<Body>, ApiError> {
+    fn answer(&self, operation: &str, format: Format, body: &[u8]) -> Result<Response<Body>, ApiError> {
+        let body = &*format.read(body)?;
         if self.inner.limits {
             self.count_call(operation, body)?;
         }
         let json = match operation {
-            "SubscribeToShard" => return self.subscribe_to_shard(parse(body)?),
+            "SubscribeToShard" => return self.subscribe_to_shard(parse(body)?, format),
             "PutRecord" => self.put_record(parse(body)?)?,
             "PutRecords" => self.put_records(parse(body)?)?,
             "GetRecords" => self.get_records(&parse(body)?)?,
@@ -104,7 +109,7 @@ impl Kinesis {
                 None => self.answer_about_consumers_and_shards(operation, body)?,
             },
         };
-        Ok(json_bytes(json))
+        format.respond(json)
     }
 
     fn answer_about_streams(&self, operation: &str, body: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {

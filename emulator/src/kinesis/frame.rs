@@ -1,7 +1,9 @@
 //! Event-stream messages as SubscribeToShard sends them.
 //!
-//! Source: <https://smithy.io/2.0/aws/amazon-eventstream.html>. Kinesis content types: AWS JSON 1.1.
+//! Source: <https://smithy.io/2.0/aws/amazon-eventstream.html>. Payloads are AWS JSON 1.1, or
+//! CBOR if the request was.
 
+use super::Format;
 use crate::api::{ApiError, BoxError};
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
@@ -17,39 +19,41 @@ const OVERHEAD_BYTES: usize = 256;
 ///
 /// # Errors
 /// As [`event`].
-pub(crate) fn initial_response() -> Result<Bytes, BoxError> {
-    message("event", ":event-type", "initial-response", b"{}".as_slice().into())
+pub(crate) fn initial_response(format: Format) -> Result<Bytes, BoxError> {
+    message(format, "event", ":event-type", "initial-response", b"{}".to_vec())
 }
 
-/// A `SubscribeToShardEvent` whose JSON is `payload`.
+/// A `SubscribeToShardEvent` that means `json`.
 ///
 /// # Errors
 /// If the payload does not fit in a message: 4 GiB.
-pub(crate) fn event(payload: Vec<u8>) -> Result<Bytes, BoxError> {
-    message("event", ":event-type", "SubscribeToShardEvent", payload.into())
+pub(crate) fn event(format: Format, json: Vec<u8>) -> Result<Bytes, BoxError> {
+    message(format, "event", ":event-type", "SubscribeToShardEvent", json)
 }
 
 /// An exception after which the stream ends.
 ///
 /// # Errors
 /// As [`event`].
-pub(crate) fn exception(error: &ApiError) -> Result<Bytes, BoxError> {
-    let payload = serde_json::json!({ "message": error.message }).to_string();
-    message("exception", ":exception-type", error.code, payload.into())
+pub(crate) fn exception(format: Format, error: &ApiError) -> Result<Bytes, BoxError> {
+    let json = serde_json::json!({ "message": error.message }).to_string().into_bytes();
+    message(format, "exception", ":exception-type", error.code, json)
 }
 
 fn message(
+    format: Format,
     kind: &'static str,
     type_header: &'static str,
     name: &'static str,
-    payload: Bytes,
+    json: Vec<u8>,
 ) -> Result<Bytes, BoxError> {
     let text = |value: &'static str| HeaderValue::String(value.into());
+    let payload = Bytes::from(format.write(json)?);
     let mut buffer = Vec::with_capacity(payload.len() + OVERHEAD_BYTES);
     let message = Message::new(payload)
         .add_header(Header::new(":message-type", text(kind)))
         .add_header(Header::new(type_header, text(name)))
-        .add_header(Header::new(":content-type", text("application/x-amz-json-1.1")));
+        .add_header(Header::new(":content-type", text(format.content_type())));
     write_message_to(&message, &mut buffer)?;
     Ok(buffer.into())
 }

@@ -1,5 +1,6 @@
 //! One open SubscribeToShard: a stream of messages that is worked out only as fast as the client reads it.
 
+use super::Format;
 use super::frame;
 use super::log::{Limits, Plan};
 use super::meter::FanOutMeter;
@@ -36,6 +37,7 @@ const EVENT: Limits = Limits { records: 1_000, bytes: 128 * 1024 };
 /// An open subscription. It holds no task and at most the event that it is writing: dropping it frees everything.
 pub(crate) struct Subscription {
     clock: Clock,
+    format: Format,
     stream: Arc<Stream>,
     shard: Arc<Shard>,
     consumer: String,
@@ -65,6 +67,7 @@ impl Subscription {
     /// A subscription that starts now, with the record `cursor`.
     pub(crate) fn new(
         clock: Clock,
+        format: Format,
         stream: Arc<Stream>,
         shard: Arc<Shard>,
         consumer: String,
@@ -77,6 +80,7 @@ impl Subscription {
         let changed = shard.watch();
         Self {
             clock,
+            format,
             stream,
             shard,
             consumer,
@@ -106,7 +110,7 @@ impl Subscription {
             Phase::Over => return None,
             Phase::Opening => {
                 self.phase = Phase::Open;
-                return Some(frame::initial_response());
+                return Some(frame::initial_response(self.format));
             }
             Phase::Open => {}
         }
@@ -146,7 +150,7 @@ impl Subscription {
             Look::Idle => self.beat(now, 0),
             Look::End(closure) => {
                 self.phase = Phase::Over;
-                Some(frame::event(render::end(&closure.children)))
+                Some(frame::event(self.format, render::end(&closure.children)))
             }
         }
     }
@@ -162,19 +166,19 @@ impl Subscription {
                 self.cursor = batch.next();
                 let continuation = self.shard.origin().record(batch.next() - 1, batch.last_arrival_millis());
                 let behind = batch.millis_behind(now_millis);
-                frame::event(render::event(Some((self.shard.origin(), &batch)), &continuation, behind))
+                frame::event(self.format, render::event(Some((self.shard.origin(), &batch)), &continuation, behind))
             }
             Err(error) => {
                 self.phase = Phase::Over;
                 let message = format!("reading {}: {error}", self.shard.id());
-                frame::exception(&ApiError::server("InternalFailureException", message))
+                frame::exception(self.format, &ApiError::server("InternalFailureException", message))
             }
         }
     }
 
     /// A heartbeat, if one is due.
     fn beat(&self, now_millis: u64, millis_behind: u64) -> Option<Result<Bytes, BoxError>> {
-        let event = || frame::event(render::event(None, &self.progress(now_millis), millis_behind));
+        let event = || frame::event(self.format, render::event(None, &self.progress(now_millis), millis_behind));
         (self.clock.now() >= self.heartbeat).then(event)
     }
 
@@ -204,6 +208,6 @@ impl Subscription {
             Ending::Deregistered => not_found(format!("Consumer {} under account {ACCOUNT} not found.", self.consumer)),
             Ending::StreamDeleted => super::validate::no_stream(&self.stream.name),
         };
-        Some(frame::exception(&error))
+        Some(frame::exception(self.format, &error))
     }
 }

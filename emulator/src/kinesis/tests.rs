@@ -7,7 +7,7 @@ mod reshard;
 mod streams;
 mod subscribe;
 
-use super::{Delays, Kinesis};
+use super::{Delays, Format, Kinesis};
 use crate::api::Body;
 use crate::clock::Clock;
 use aws_smithy_eventstream::frame::read_message_from;
@@ -47,7 +47,7 @@ impl Service {
     }
 
     async fn send(&self, operation: &str, request: &Value) -> (StatusCode, Value) {
-        let response = self.0.call(operation, request.to_string().into()).await;
+        let response = self.0.call(operation, Format::Json, request.to_string().into()).await;
         assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.1", "{operation}");
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -95,7 +95,7 @@ impl Service {
     async fn subscribe(&self, arn: &str, shard: u32, position: Value) -> Frames {
         let request =
             json!({ "ConsumerARN": arn, "ShardId": super::wire::shard_id(shard), "StartingPosition": position });
-        let response = self.0.call("SubscribeToShard", request.to_string().into()).await;
+        let response = self.0.call("SubscribeToShard", Format::Json, request.to_string().into()).await;
         assert_eq!(response.status(), StatusCode::OK, "{request}");
         assert_eq!(response.headers()["content-type"], "application/vnd.amazon.eventstream");
         let mut frames = Frames(response.into_body());

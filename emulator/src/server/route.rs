@@ -4,7 +4,7 @@
 use crate::api::{self, ApiError, Body};
 use crate::dynamodb::DynamoDb;
 use crate::firehose::Firehose;
-use crate::kinesis::Kinesis;
+use crate::kinesis::{Format, Kinesis};
 use crate::s3::S3;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
@@ -68,10 +68,17 @@ impl Services {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<Body>, ApiError> {
-        refuse_cbor(headers)?;
-        let body = read(body).await?;
+        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let format = Format::of(content_type);
+        if service != Json::Kinesis {
+            refuse_cbor(headers)?;
+        }
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(error) => return Ok(format.refuse(error)),
+        };
         Ok(match service {
-            Json::Kinesis => self.kinesis.call(operation, body).await,
+            Json::Kinesis => self.kinesis.call(operation, format, body).await,
             Json::Firehose => self.firehose.call(operation, &body).await,
             Json::DynamoDb => self.dynamodb.call(operation, body).await,
         })
@@ -89,12 +96,12 @@ fn target(headers: &HeaderMap) -> Target<'_> {
     }
 }
 
-/// A CBOR body would come out as a JSON syntax error; this says what to do about it.
+/// A CBOR body for another service than Kinesis would come out as a JSON syntax error; this says what to do about it.
 fn refuse_cbor(headers: &HeaderMap) -> Result<(), ApiError> {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if content_type.starts_with(b"application/x-amz-cbor") {
         let hint =
-            "the emulator reads JSON, not CBOR: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
+            "only Kinesis reads CBOR here: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
         return Err(ApiError::client("SerializationException", hint));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The emulator through real sockets: by hand-made HTTP clients for the protocols, and by the AWS SDK for the services.
 
+mod cbor;
 mod dynamodb;
 mod firehose;
 mod kinesis;

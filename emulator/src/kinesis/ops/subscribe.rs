@@ -7,7 +7,7 @@ use super::super::shard::Shard;
 use super::super::subscription::Subscription;
 use super::super::sync::lock;
 use super::super::validate::{self, in_use, required};
-use super::super::{Kinesis, frame};
+use super::super::{Format, Kinesis, frame};
 use crate::api::{ApiError, Body};
 use http::{HeaderValue, Response, header};
 use serde::Deserialize;
@@ -32,7 +32,11 @@ struct StartingPosition {
 
 impl Kinesis {
     /// Opens a subscription. It counts as open once this succeeds, read or not.
-    pub(in crate::kinesis) fn subscribe_to_shard(&self, request: SubscribeToShard) -> Result<Response<Body>, ApiError> {
+    pub(in crate::kinesis) fn subscribe_to_shard(
+        &self,
+        request: SubscribeToShard,
+        format: Format,
+    ) -> Result<Response<Body>, ApiError> {
         let arn = required("consumerARN", request.consumer_arn)?;
         let shard = required("shardId", request.shard_id)?;
         validate::name("shardId", &shard)?;
@@ -70,7 +74,7 @@ impl Kinesis {
             registry.subscribe(&consumer.name, shard.number(), now)?
         };
         let subscription =
-            Subscription::new(self.inner.clock.clone(), stream, shard, consumer.name, cursor, ending, meter);
+            Subscription::new(self.inner.clock.clone(), format, stream, shard, consumer.name, cursor, ending, meter);
         let mut response = Response::new(subscription.into_body());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
         Ok(response)

@@ -22,7 +22,7 @@ fn a_heartbeat_is_as_long_as_that_of_kinesis() {
     assert!(text.starts_with("{\"ContinuationSequenceNumber\":\"49"), "{text}");
     assert!(text.ends_with("\",\"MillisBehindLatest\":0,\"Records\":[]}"), "{text}");
     // A dump of the real service shows 242 bytes: https://github.com/aws/aws-sdk-ruby/issues/2779.
-    assert_eq!(super::super::frame::event(json).unwrap().len(), 242);
+    assert_eq!(super::super::frame::event(super::super::Format::Json, json).unwrap().len(), 242);
 }
 
 #[test]

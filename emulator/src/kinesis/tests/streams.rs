@@ -101,9 +101,9 @@ async fn bad_requests_get_the_error_that_aws_gives() {
     ] {
         assert_eq!(service.refused(operation, request.clone()).await, code, "{operation} {request}");
     }
-    let response = service.0.call("ListStreams", "{".into()).await;
+    let response = service.0.call("ListStreams", Format::Json, "{".into()).await;
     assert_eq!(response.headers()["x-amzn-errortype"], "SerializationException");
-    assert_eq!(service.0.call("ListStreams", "".into()).await.status(), StatusCode::OK);
+    assert_eq!(service.0.call("ListStreams", Format::Json, "".into()).await.status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
