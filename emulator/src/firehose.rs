@@ -22,6 +22,8 @@ mod tests;
 
 use crate::api::{self, ApiError, Body, json_bytes};
 use crate::clock::Clock;
+use crate::fault::Names;
+use crate::journal::{Journals, Pieces};
 use crate::s3::S3;
 use budget::Budget;
 use channel::{Channel, Outcome};
@@ -47,6 +49,7 @@ pub(crate) struct Firehose(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
+    journals: Journals,
     s3: S3,
     budget: Arc<Budget>,
     channels: Mutex<BTreeMap<String, Arc<Channel>>>,
@@ -55,9 +58,10 @@ struct Inner {
 
 impl Firehose {
     /// No delivery streams yet; objects will go to `s3`, and `clock` says when a buffer is old.
-    pub(crate) fn new(clock: Clock, s3: S3) -> Self {
+    pub(crate) fn new(clock: Clock, s3: S3, journals: Journals) -> Self {
         Self(Arc::new(Inner {
             clock,
+            journals,
             s3,
             budget: Arc::new(Budget::new(MAX_BUFFERED_BYTES)),
             channels: Mutex::default(),
@@ -162,6 +166,17 @@ impl Firehose {
         channel.drain();
         channel.finished().await;
         Ok(json!({}))
+    }
+
+    /// What the request `body` names.
+    pub(crate) fn names(&self, body: &[u8]) -> Names {
+        let named: Option<control::Named> = parse(body).ok();
+        Names { delivery_stream: named.map(|named| named.name), ..Names::default() }
+    }
+
+    /// Every record that the delivery stream accepted, oldest first, as NDJSON.
+    pub(crate) fn accepted(&self, stream: &str) -> Pieces {
+        self.0.journals.read(stream)
     }
 
     fn channel(&self, name: &str) -> Result<Arc<Channel>, ApiError> {

@@ -11,14 +11,18 @@
 mod api;
 mod clock;
 mod dynamodb;
+mod fault;
 mod firehose;
+mod journal;
 mod kinesis;
+mod random;
 mod s3;
 mod server;
 mod settings;
 mod tls;
 
 pub use clock::{Clock, InvalidSpeed, TooFar};
+pub use fault::PlanError;
 pub use kinesis::Kinesis;
-pub use server::{Emulator, StartError};
+pub use server::{Connector, Control, Emulator, Http2, InMemory, InvalidHttp2, StartError};
 pub use settings::Settings;

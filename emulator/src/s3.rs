@@ -16,6 +16,7 @@ mod multipart;
 mod objects;
 mod stage;
 mod store;
+mod subject;
 mod walk;
 
 use crate::api::{ACCESS_KEY, ApiError, Body, BoxError, SECRET_KEY, full};
@@ -30,6 +31,7 @@ use s3s::{S3 as _, S3Error, S3Request, S3Result, s3_error};
 use std::convert::Infallible;
 use std::path::Path;
 use store::Store;
+pub(crate) use subject::subject;
 
 /// The S3 of one emulator. Copies share it.
 #[derive(Clone)]

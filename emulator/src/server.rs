@@ -1,22 +1,37 @@
 //! The running emulator: what it owns, in which order it starts, and in which order it stops.
 
 mod connection;
+mod connector;
+mod control;
 mod error;
 mod folder;
+mod handle;
+mod http2;
+mod line;
 mod listen;
+mod memory;
 mod route;
 
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::fault::{Faults, Plan};
 use crate::firehose::Firehose;
+use crate::journal::Journals;
 use crate::kinesis::Kinesis;
+use crate::random::Random;
 use crate::s3::S3;
 use crate::settings::Settings;
 use crate::{api, tls};
 use connection::{Protocol, Streams};
+pub use connector::Connector;
 pub use error::StartError;
 use folder::Folder;
+pub use handle::Control;
+use http2::SharedHttp2;
+pub use http2::{Http2, InvalidHttp2};
+pub(crate) use line::{Fate, Line};
 use listen::Listener;
+pub use memory::InMemory;
 use route::Services;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,55 +46,69 @@ pub struct Emulator {
     port: u16,
     plain_port: u16,
     ca_bundle: PathBuf,
-    kinesis: Kinesis,
-    firehose: Firehose,
-    s3: S3,
+    listeners: JoinSet<()>,
+    core: Core,
+}
+
+/// The services of an emulator, and the connections to them.
+struct Core {
+    services: Arc<Services>,
+    protocol: Arc<Protocol>,
     streams: Streams,
     stop: CancellationToken,
-    listeners: JoinSet<()>,
     _cut_on_drop: DropGuard,
     _folder: Folder,
+}
+
+impl Core {
+    /// Opens the data in `folder`.
+    fn open(settings: &Settings, clock: Clock, folder: Folder) -> Result<Self, StartError> {
+        let faults = Faults::new(clock.clone());
+        faults.set(Plan::parse(&settings.faults)?);
+        let http2 = SharedHttp2::new(settings.http2.check()?);
+        let random = settings.seed.map_or_else(Random::from_entropy, Random::seeded);
+        let journals = || Journals::new(settings.truth.then(|| folder.path("")));
+        let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
+        let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"), clock.clone(), journals())
+            .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
+        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
+        let firehose = Firehose::new(clock.clone(), s3.clone(), journals());
+        let truth = settings.truth;
+        let services = Arc::new(Services { kinesis, firehose, dynamodb, s3, faults, clock, random, truth, http2 });
+        let (stop, streams) = (CancellationToken::new(), Streams::new());
+        let protocol = Arc::new(Protocol::new(Arc::clone(&services), streams.clone(), stop.clone()));
+        Ok(Self { services, protocol, _cut_on_drop: streams.cut_on_drop(), streams, stop, _folder: folder })
+    }
+
+    /// Cuts open streams, writes what Firehose buffers to S3, and finishes what S3 has begun to write.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.streams.cut().await;
+        self.services.firehose.stop().await;
+        self.services.s3.stop().await;
+    }
 }
 
 impl Emulator {
     /// Opens the data in `settings.dir`, writes `ca.pem` there, binds both ports and serves until [`Emulator::stop`].
     ///
     /// # Errors
-    /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, or data that cannot
-    /// be read.
+    /// [`StartError`] says what stands in the way: a taken port, a folder in use or not writable, data that cannot be
+    /// read, or a setting that cannot be.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let clock = Clock::new(settings.clock_speed)?;
+        let clock = clock(&settings)?;
         let folder = Folder::open(&settings.dir)?;
         // Ports first: a taken port is the likeliest mistake, and nothing is written before it is found.
         let tls_port = Listener::bind(settings.port, "--port").await?;
         let plain_port = Listener::bind(settings.plain_port, "--plain-port").await?;
 
-        let identity = tls::identity(clock.now()).map_err(|error| StartError::Tls(error.into()))?;
+        // By the machine's time, as clients check it.
+        let identity = tls::identity(Clock::new(1.0)?.now()).map_err(|error| StartError::Tls(error.into()))?;
         let ca_bundle = folder.write("ca.pem", identity.ca_pem.as_bytes())?;
-        let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
-        let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"))
-            .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
-        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
-        let firehose = Firehose::new(clock, s3.clone());
-        let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3: s3.clone() };
-
-        let stop = CancellationToken::new();
-        let streams = Streams::new();
-        let protocol =
-            Arc::new(Protocol::new(services, streams.clone(), stop.clone(), settings.max_concurrent_streams));
-        let mut emulator = Self {
-            port: tls_port.port(),
-            plain_port: plain_port.port(),
-            ca_bundle,
-            kinesis,
-            firehose,
-            s3,
-            _cut_on_drop: streams.cut_on_drop(),
-            streams,
-            stop,
-            listeners: JoinSet::new(),
-            _folder: folder,
-        };
+        let core = Core::open(&settings, clock, folder)?;
+        let protocol = Arc::clone(&core.protocol);
+        let mut emulator =
+            Self { port: tls_port.port(), plain_port: plain_port.port(), ca_bundle, listeners: JoinSet::new(), core };
         emulator.listeners.spawn(tls_port.serve(Some(TlsAcceptor::from(identity.server)), Arc::clone(&protocol)));
         emulator.listeners.spawn(plain_port.serve(None, protocol));
         Ok(emulator)
@@ -117,20 +146,31 @@ impl Emulator {
 
     /// Kinesis itself, for tests that force what takes minutes or is seldom in life.
     pub fn kinesis(&self) -> &Kinesis {
-        &self.kinesis
+        &self.core.services.kinesis
+    }
+
+    /// Faults, the clock and ground truth.
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.core.services))
     }
 
     /// Stops: closes both ports, gives requests in flight a short time to finish, cuts open subscriptions, writes what
     /// Firehose buffers to S3, finishes what S3 has begun to write, and returns when every task has ended.
     pub async fn stop(mut self) {
-        self.stop.cancel();
+        self.core.stop.cancel();
         while let Some(ended) = self.listeners.join_next().await {
             connection::report(ended);
         }
-        self.streams.cut().await;
-        self.firehose.stop().await;
-        self.s3.stop().await;
+        self.core.stop().await;
     }
+}
+
+/// The emulated clock that `settings` ask for.
+fn clock(settings: &Settings) -> Result<Clock, StartError> {
+    Ok(match settings.starts_at {
+        Some(time) => Clock::starting_at(time, settings.clock_speed)?,
+        None => Clock::new(settings.clock_speed)?,
+    })
 }
 
 impl fmt::Debug for Emulator {

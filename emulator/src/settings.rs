@@ -1,6 +1,8 @@
 //! What a person may choose about an emulator.
 
+use crate::server::Http2;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// How to run one emulator.
 #[derive(Debug, Clone)]
@@ -12,20 +14,39 @@ pub struct Settings {
     pub port: u16,
     /// The plaintext port on 127.0.0.1; 0 takes any free one.
     pub plain_port: u16,
-    /// How many times faster than real time the emulated clock runs. It drives subscription expiry, heartbeats and
-    /// Firehose buffering.
+    /// How many times faster than real time the emulated clock runs; 0 stands still. It drives subscription expiry,
+    /// heartbeats, retention, Firehose buffering and limits on rates.
     pub clock_speed: f64,
-    /// Streams that a client may have open at a time on one HTTP/2 connection. Requests past it wait in the client.
-    pub max_concurrent_streams: u32,
-    /// Whether Kinesis enforces AWS's limits on rates, by the emulated clock: into and out of each shard, to each fan-out
-    /// consumer, and on calls. A client that asks too much is refused or waits, as on AWS. Without them nothing is
-    /// throttled.
+    /// The emulated time at the start; the machine's own if it is not given.
+    pub starts_at: Option<SystemTime>,
+    /// What ids and random parts of names follow from; no two runs are alike if it is not given.
+    pub seed: Option<u64>,
+    /// What HTTP/2 connections begin with.
+    pub http2: Http2,
+    /// Whether AWS's limits on rates are enforced, by the emulated clock: into and out of each shard, to each fan-out
+    /// consumer, into Firehose, and on calls. A client that asks too much is refused or waits, as on AWS. Without them
+    /// nothing is throttled.
     pub limits: bool,
+    /// The fault plan in force from the start, TOML; empty for none.
+    pub faults: String,
+    /// Whether accepted Firehose records and writes to DynamoDB are kept on disk, for the control path to read.
+    pub truth: bool,
 }
 
 impl Settings {
-    /// Free ports, real time, 1,000 streams a connection and no limits on rates, with data in `dir`.
+    /// Free ports, real time, no limits on rates, no faults and no ground truth, with data in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, plain_port: 0, clock_speed: 1.0, max_concurrent_streams: 1_000, limits: false }
+        Self {
+            dir: dir.into(),
+            port: 0,
+            plain_port: 0,
+            clock_speed: 1.0,
+            starts_at: None,
+            seed: None,
+            http2: Http2::default(),
+            limits: false,
+            faults: String::new(),
+            truth: false,
+        }
     }
 }

@@ -27,7 +27,7 @@ impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let s3 = S3::open(root.path()).expect("an S3");
-        Self { firehose: Firehose::new(Clock::new(1.0).unwrap(), s3), root }
+        Self { firehose: Firehose::new(Clock::new(1.0).unwrap(), s3, Journals::new(None)), root }
     }
 
     fn with_bucket() -> Self {

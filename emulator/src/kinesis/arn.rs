@@ -22,5 +22,11 @@ pub(crate) fn stream_name(arn: &str) -> Option<&str> {
     (prefix == stream("") && !name.is_empty()).then_some(name)
 }
 
+/// The consumer that an ARN of ours names.
+pub(crate) fn consumer_name(arn: &str) -> Option<&str> {
+    let (_, rest) = arn.split_once("/consumer/")?;
+    rest.rsplit_once(':').map(|(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests;

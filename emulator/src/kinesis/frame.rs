@@ -4,7 +4,7 @@
 //! CBOR if the request was.
 
 use super::Format;
-use crate::api::{ApiError, BoxError};
+use crate::api::BoxError;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
@@ -35,19 +35,19 @@ pub(crate) fn event(format: Format, json: Vec<u8>) -> Result<Bytes, BoxError> {
 ///
 /// # Errors
 /// As [`event`].
-pub(crate) fn exception(format: Format, error: &ApiError) -> Result<Bytes, BoxError> {
-    let json = serde_json::json!({ "message": error.message }).to_string().into_bytes();
-    message(format, "exception", ":exception-type", error.code, json)
+pub(crate) fn exception(format: Format, code: &str, text: &str) -> Result<Bytes, BoxError> {
+    let json = serde_json::json!({ "message": text }).to_string().into_bytes();
+    message(format, "exception", ":exception-type", code, json)
 }
 
 fn message(
     format: Format,
     kind: &'static str,
     type_header: &'static str,
-    name: &'static str,
+    name: &str,
     json: Vec<u8>,
 ) -> Result<Bytes, BoxError> {
-    let text = |value: &'static str| HeaderValue::String(value.into());
+    let text = |value: &str| HeaderValue::String(value.to_owned().into());
     let payload = Bytes::from(format.write(json)?);
     let mut buffer = Vec::with_capacity(payload.len() + OVERHEAD_BYTES);
     let message = Message::new(payload)

@@ -10,6 +10,7 @@ mod subscribe;
 mod tags;
 
 use crate::api::{ACCOUNT, ApiError};
+pub(super) use get::TOKEN as ITERATOR;
 use serde::Deserialize;
 
 /// A request that names a stream and nothing else.

@@ -11,7 +11,7 @@ use super::shard::{Look, Shard};
 use super::stream::Stream;
 use super::sync::lock;
 use super::validate::not_found;
-use crate::api::{ACCOUNT, ApiError, Body, BoxError};
+use crate::api::{ACCOUNT, Body, BoxError};
 use crate::clock::Clock;
 use bytes::Bytes;
 use futures_util::stream::{StreamExt as _, unfold};
@@ -171,7 +171,7 @@ impl Subscription {
             Err(error) => {
                 self.phase = Phase::Over;
                 let message = format!("reading {}: {error}", self.shard.id());
-                frame::exception(self.format, &ApiError::server("InternalFailureException", message))
+                frame::exception(self.format, "InternalFailureException", &message)
             }
         }
     }
@@ -208,6 +208,6 @@ impl Subscription {
             Ending::Deregistered => not_found(format!("Consumer {} under account {ACCOUNT} not found.", self.consumer)),
             Ending::StreamDeleted => super::validate::no_stream(&self.stream.name),
         };
-        Some(frame::exception(self.format, &error))
+        Some(frame::exception(self.format, error.code, &error.message))
     }
 }

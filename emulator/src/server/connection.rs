@@ -1,12 +1,13 @@
 //! One connection: TLS if the port has it, then HTTP/1.1 or HTTP/2 as the client's first bytes say, until the client
 //! leaves or the emulator stops.
 
+use super::http2::Http2;
+use super::line::{Fate, Line, Socket, Wire};
 use super::route::Services;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,12 +26,6 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// after it.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// What a client may send on one HTTP/2 stream before we have read any of it: a PutRecords body of some size in one go.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
-
-/// What a client may send on one HTTP/2 connection before we have read any of it.
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-
 /// Response bytes that wait in one HTTP/2 stream for the client to read. Past it no frame of the body is added, but hyper
 /// adds a frame whole and polls the next one before it waits for room: a stream that nobody reads holds this and up to
 /// two frames, so bodies have small frames.
@@ -40,27 +35,36 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
+/// Real time that streams have to finish behind a GOAWAY that a fault sent, before their connection ends.
+const GOAWAY_GRACE: Duration = Duration::from_secs(1);
+
 /// How connections are spoken to. One for all ports.
 pub(super) struct Protocol {
     services: Arc<Services>,
-    http: Builder<Streams>,
+    streams: Streams,
     stop: CancellationToken,
 }
 
 impl Protocol {
-    pub(super) fn new(services: Services, streams: Streams, stop: CancellationToken, max_streams: u32) -> Self {
-        let mut http = Builder::new(streams);
+    pub(super) fn new(services: Arc<Services>, streams: Streams, stop: CancellationToken) -> Self {
+        Self { services, streams, stop }
+    }
+
+    /// How the next connection is spoken to.
+    fn http(&self) -> Builder<Streams> {
+        let Http2 { max_concurrent_streams, stream_window_bytes, connection_window_bytes } = self.services.http2.get();
+        let mut http = Builder::new(self.streams.clone());
         http.http1().timer(TokioTimer::new());
         http.http2()
             .timer(TokioTimer::new())
-            .max_concurrent_streams(max_streams)
+            .max_concurrent_streams(max_concurrent_streams)
             .adaptive_window(false)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(stream_window_bytes)
+            .initial_connection_window_size(connection_window_bytes)
             .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY);
-        Self { services: Arc::new(services), http, stop }
+        http
     }
 
     /// Returns when the emulator has been told to stop.
@@ -70,35 +74,52 @@ impl Protocol {
 
     /// Serves `socket` after a TLS handshake.
     pub(super) async fn serve_tls(&self, socket: TcpStream, acceptor: TlsAcceptor) {
-        let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(socket));
+        let line = Line::new();
+        let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(Wire::new(socket, line.clone())));
         match self.stop.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.serve(stream).await,
+            Some(Ok(Ok(stream))) => self.serve_on(stream, line).await,
             Some(Ok(Err(error))) => tracing::debug!(%error, "TLS handshake failed"),
             Some(Err(_)) => tracing::debug!(limit = ?HANDSHAKE_LIMIT, "TLS handshake took too long"),
             None => {}
         }
     }
 
-    /// Serves plain HTTP on `stream` until the client closes it. Once the emulator stops, no new request is taken, and
-    /// those in flight have [`STOP_GRACE`] to finish.
-    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let services = Arc::clone(&self.services);
+    /// Serves plain HTTP on `socket`.
+    pub(super) async fn serve(&self, socket: impl Socket) {
+        let line = Line::new();
+        self.serve_on(Wire::new(socket, line.clone()), line).await;
+    }
+
+    /// Serves HTTP on `stream` until the client closes it, or a fault decides so on `line`. Once the emulator stops, no
+    /// new request is taken, and those in flight have [`STOP_GRACE`] to finish.
+    async fn serve_on(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, line: Line) {
+        let (services, of_requests) = (Arc::clone(&self.services), line.clone());
         let service = service_fn(move |request| {
-            let services = Arc::clone(&services);
-            async move { Ok::<_, Infallible>(services.answer(request).await) }
+            let (services, line) = (Arc::clone(&services), of_requests.clone());
+            async move { services.answer(request, &line).await }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
-        tokio::select! {
+        let http = self.http();
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let grace = tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection failed");
                 }
                 return;
             }
-            () = self.stopped() => connection.as_mut().graceful_shutdown(),
-        }
-        if tokio::time::timeout(STOP_GRACE, connection).await.is_err() {
-            tracing::debug!("connection cut with requests in flight");
+            fate = line.decided() => match fate {
+                Fate::GoesAway => GOAWAY_GRACE,
+                _ => return,
+            },
+            () = self.stopped() => STOP_GRACE,
+        };
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            _ = connection => {}
+            () = line.ended() => {}
+            () = tokio::time::sleep(grace) => tracing::debug!("connection cut with requests in flight"),
         }
     }
 }

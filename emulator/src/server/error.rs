@@ -1,6 +1,8 @@
 //! Why an emulator does not start.
 
+use super::InvalidHttp2;
 use crate::clock::InvalidSpeed;
+use crate::fault::PlanError;
 use crate::tls::TlsError;
 use std::error::Error;
 use std::io;
@@ -52,6 +54,12 @@ pub enum StartError {
     /// The clock cannot run as asked.
     #[error(transparent)]
     Speed(#[from] InvalidSpeed),
+    /// The fault plan cannot be.
+    #[error(transparent)]
+    Faults(#[from] PlanError),
+    /// HTTP/2 cannot be spoken as asked.
+    #[error("HTTP/2: {0}")]
+    Http2(#[from] InvalidHttp2),
     /// No certificate could be made.
     #[error("cannot prepare TLS")]
     Tls(#[source] TlsFailure),

@@ -1,29 +1,40 @@
 //! Which service answers a request. AWS's JSON services name themselves in `x-amz-target`
 //! (<https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>); a request without that header is for S3.
 
+use super::control;
+use super::http2::SharedHttp2;
+use super::line::Line;
 use crate::api::{self, ApiError, Body};
+use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::fault::{Cut, Faults, Fired, Service, Subject};
 use crate::firehose::Firehose;
 use crate::kinesis::{Format, Kinesis};
-use crate::s3::S3;
+use crate::random::Random;
+use crate::s3::{self, S3};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use uuid::Uuid;
 
 /// The largest request body of a JSON service. PutRecords takes 10 MiB of data
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>), which is 13.4 MiB in base64, plus
 /// keys; DynamoDB takes 16 MiB.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// All services of one emulator.
+/// All services of one emulator, and what a test may do to them.
 pub(super) struct Services {
     pub(super) kinesis: Kinesis,
     pub(super) firehose: Firehose,
     pub(super) dynamodb: DynamoDb,
     pub(super) s3: S3,
+    pub(super) faults: Faults,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    /// Whether ground truth of Firehose and DynamoDB is kept.
+    pub(super) truth: bool,
+    pub(super) http2: SharedHttp2,
 }
 
 /// A service that speaks JSON.
@@ -45,20 +56,49 @@ enum Target<'a> {
     Unknown(&'a str),
 }
 
+impl From<Json> for Service {
+    fn from(service: Json) -> Self {
+        match service {
+            Json::Kinesis => Self::Kinesis,
+            Json::Firehose => Self::Firehose,
+            Json::DynamoDb => Self::DynamoDb,
+        }
+    }
+}
+
 impl Services {
-    /// Answers one request. Never fails: what goes wrong becomes an error response in the shape of the service.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers one request, which came over `line`. What goes wrong becomes an error response in the shape of the
+    /// service.
+    ///
+    /// # Errors
+    /// [`Cut`] if a fault has it that there is no answer.
+    pub(super) async fn answer(&self, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Cut> {
         let (head, body) = request.into_parts();
-        let answered = match target(&head.headers) {
-            Target::S3 => return Box::pin(self.s3.call(Request::from_parts(head, body))).await,
-            Target::Json(service, operation) => self.answer_json(service, operation, &head.headers, body).await,
-            Target::Unknown(target) => Err(api::unknown_operation(target)),
+        let mut response = match target(&head.headers) {
+            Target::S3 if is_control(head.uri.path()) => match read(body).await {
+                Ok(body) => return Ok(self.control(&head.method, head.uri.path(), &head.headers, body).await),
+                Err(error) => error.into_response(),
+            },
+            Target::S3 => return Box::pin(self.answer_s3(Request::from_parts(head, body), line)).await,
+            Target::Json(service, operation) => self.answer_json(service, operation, &head.headers, body, line).await?,
+            Target::Unknown(target) => api::unknown_operation(target).into_response(),
         };
-        let mut response = answered.unwrap_or_else(ApiError::into_response);
-        if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        if let Ok(id) = HeaderValue::try_from(self.random.uuid().to_string()) {
             response.headers_mut().insert("x-amzn-requestid", id);
         }
-        response
+        Ok(response)
+    }
+
+    async fn answer_s3(&self, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Cut> {
+        let subject = s3::subject(request.method(), request.uri(), request.headers());
+        if !self.faults.may_concern(Service::S3, &subject.operation) {
+            return Ok(self.s3.call(request).await);
+        }
+        let mut fired = Fired::on(&self.faults, &self.clock, line, subject, Format::Json);
+        if let Some(answer) = fired.before().await? {
+            return Ok(answer);
+        }
+        fired.after(self.s3.call(request).await).await
     }
 
     async fn answer_json(
@@ -67,22 +107,47 @@ impl Services {
         operation: &str,
         headers: &HeaderMap,
         body: Incoming,
-    ) -> Result<Response<Body>, ApiError> {
-        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let format = Format::of(content_type);
-        if service != Json::Kinesis {
-            refuse_cbor(headers)?;
-        }
-        let body = match read(body).await {
+        line: &Line,
+    ) -> Result<Response<Body>, Cut> {
+        let format = Format::of(headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes));
+        let readable = if service == Json::Kinesis { Ok(()) } else { refuse_cbor(headers) };
+        let body = match readable {
+            Ok(()) => read(body).await,
+            Err(error) => Err(error),
+        };
+        let body = match body {
             Ok(body) => body,
             Err(error) => return Ok(format.refuse(error)),
         };
-        Ok(match service {
+        if !self.faults.may_concern(service.into(), operation) {
+            return Ok(self.serve(service, operation, format, body).await);
+        }
+        let names = match service {
+            Json::Kinesis => self.kinesis.names(&format.read(&body).unwrap_or_default()),
+            Json::Firehose => self.firehose.names(&body),
+            Json::DynamoDb => self.dynamodb.names(body.clone()).await,
+        };
+        let subject = Subject { service: service.into(), operation: operation.to_owned(), names };
+        let mut fired = Fired::on(&self.faults, &self.clock, line, subject, format);
+        if let Some(answer) = fired.before().await? {
+            return Ok(answer);
+        }
+        let answer = fired.apply(operation, body, |body| self.serve(service, operation, format, body)).await;
+        fired.after(answer).await
+    }
+
+    async fn serve(&self, service: Json, operation: &str, format: Format, body: Bytes) -> Response<Body> {
+        match service {
             Json::Kinesis => self.kinesis.call(operation, format, body).await,
             Json::Firehose => self.firehose.call(operation, &body).await,
             Json::DynamoDb => self.dynamodb.call(operation, body).await,
-        })
+        }
     }
+}
+
+/// Whether a path is the control path, or below it.
+fn is_control(path: &str) -> bool {
+    path.strip_prefix(control::PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn target(headers: &HeaderMap) -> Target<'_> {
@@ -96,12 +161,12 @@ fn target(headers: &HeaderMap) -> Target<'_> {
     }
 }
 
-/// A CBOR body for another service than Kinesis would come out as a JSON syntax error; this says what to do about it.
+/// A CBOR body would come out as a JSON syntax error; this says what to do about it.
 fn refuse_cbor(headers: &HeaderMap) -> Result<(), ApiError> {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if content_type.starts_with(b"application/x-amz-cbor") {
         let hint =
-            "only Kinesis reads CBOR here: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
+            "the emulator reads JSON, not CBOR: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
         return Err(ApiError::client("SerializationException", hint));
     }
     Ok(())

@@ -24,7 +24,7 @@ fn messages_carry_the_headers_that_sdks_look_for() {
         let (found, payload) = read(event(format, b"{\"a\":1}".to_vec()));
         assert_eq!(found, headers(format, [(":message-type", "event"), (":event-type", "SubscribeToShardEvent")]));
         assert_eq!(payload, payloads[1]);
-        let (found, payload) = read(exception(format, &ApiError::client("ResourceInUseException", "taken")));
+        let (found, payload) = read(exception(format, "ResourceInUseException", "taken"));
         let exception = [(":message-type", "exception"), (":exception-type", "ResourceInUseException")];
         assert_eq!(found, headers(format, exception));
         assert_eq!(payload, payloads[2]);

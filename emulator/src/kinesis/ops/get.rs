@@ -20,7 +20,8 @@ const MOST_RECORDS: u32 = 10_000;
 /// Bytes of one GetRecords: 10 MiB, keys included.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
 
-const TOKEN: &str = "GetRecords";
+/// The purpose of the tokens that are shard iterators.
+pub(in crate::kinesis) const TOKEN: &str = "GetRecords";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
