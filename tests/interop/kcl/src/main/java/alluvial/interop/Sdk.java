@@ -1,0 +1,3 @@
+package alluvial.interop;
+
+public final class Sdk { public static void main(String[] a) {} }
