@@ -59,7 +59,7 @@ impl Emulator {
         let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"))
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
-        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
+        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits, settings.state_delay);
         let firehose = Firehose::new(clock, s3.clone());
         let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3: s3.clone() };
 

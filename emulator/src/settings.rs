@@ -1,6 +1,7 @@
 //! What a person may choose about an emulator.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How to run one emulator.
 #[derive(Debug, Clone)]
@@ -21,11 +22,22 @@ pub struct Settings {
     /// consumer, and on calls. A client that asks too much is refused or waits, as on AWS. Without them nothing is
     /// throttled.
     pub limits: bool,
+    /// How long a Kinesis stream or consumer is `CREATING`, `UPDATING` or `DELETING`, in emulated time. On AWS it is seconds
+    /// to minutes. Zero, the default, is at once: nobody ever sees those states.
+    pub state_delay: Duration,
 }
 
 impl Settings {
-    /// Free ports, real time, 1,000 streams a connection and no limits on rates, with data in `dir`.
+    /// Free ports, real time, 1,000 streams a connection, no limits on rates and no waiting for states, with data in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, plain_port: 0, clock_speed: 1.0, max_concurrent_streams: 1_000, limits: false }
+        Self {
+            dir: dir.into(),
+            port: 0,
+            plain_port: 0,
+            clock_speed: 1.0,
+            max_concurrent_streams: 1_000,
+            limits: false,
+            state_delay: Duration::ZERO,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Bounds are those of the API reference: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>.
 
+use super::arn;
 use crate::api::{ACCOUNT, ApiError};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -52,10 +53,33 @@ pub(crate) fn required<T>(field: &str, value: Option<T>) -> Result<T, ApiError> 
 /// The name of a stream, a shard or a consumer: 1 to 128 of the characters `[a-zA-Z0-9_.-]`.
 pub(crate) fn name(field: &str, value: &str) -> Result<(), ApiError> {
     length(field, value, 1..=128)?;
-    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+    if is_name(value) { Ok(()) } else { Err(no_match(field, value, "[a-zA-Z0-9_.-]+")) }
+}
+
+/// A stream's ARN, or one that goes on behind a stream's name.
+pub(crate) fn stream_arn(field: &str, value: &str) -> Result<(), ApiError> {
+    length(field, value, 1..=2_048)?;
+    let pattern = r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+";
+    arn::any_stream(value).map(|_| ()).ok_or_else(|| no_match(field, value, pattern))
+}
+
+/// A consumer's ARN.
+pub(crate) fn consumer_arn(field: &str, value: &str) -> Result<(), ApiError> {
+    length(field, value, 1..=2_048)?;
+    let consumer = arn::any_stream(value).and_then(|rest| rest.split_once("/consumer/")?.1.split_once(':'));
+    if consumer.is_some_and(|(name, second)| is_name(name) && second.parse::<u64>().is_ok()) {
         return Ok(());
     }
-    Err(violation(field, value, "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"))
+    let pattern = r"^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+";
+    Err(no_match(field, value, pattern))
+}
+
+fn no_match(field: &str, value: &str, pattern: &str) -> ApiError {
+    violation(field, value, &format!("Member must satisfy regular expression pattern: {pattern}"))
+}
+
+fn is_name(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 /// A text's length in characters.

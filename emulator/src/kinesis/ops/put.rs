@@ -10,6 +10,7 @@ use super::super::stream::Stream;
 use super::super::topology::Topology;
 use super::super::validate::{self, invalid_argument, length, required};
 use super::super::{Kinesis, to_json, wire};
+use super::check_dry_run;
 use crate::api::ApiError;
 use base64_simd::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,7 @@ pub(in crate::kinesis) struct PutRecords<'a> {
     #[serde(rename = "StreamARN")]
     stream_arn: Option<Text<'a>>,
     records: Option<Vec<Entry<'a>>>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +62,7 @@ pub(in crate::kinesis) struct PutRecord<'a> {
     partition_key: Option<Text<'a>>,
     explicit_hash_key: Option<Text<'a>>,
     sequence_number_for_ordering: Option<Text<'a>>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +70,17 @@ pub(in crate::kinesis) struct PutRecord<'a> {
 struct PutResult {
     failed_record_count: usize,
     records: Vec<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_type: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecordResult {
+    sequence_number: String,
+    shard_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_type: Option<&'static str>,
 }
 
 /// What became of a record.
@@ -87,7 +101,7 @@ struct Lot {
 /// The records of one request, sorted by shard.
 #[derive(Debug)]
 struct Intake<'a> {
-    stream: &'a str,
+    stream: &'a Stream,
     /// By place in the topology's open shards.
     lots: Vec<Lot>,
     /// For each record its place.
@@ -96,6 +110,8 @@ struct Intake<'a> {
     refused: Vec<bool>,
     bytes: usize,
     most_record_bytes: usize,
+    /// Whether records go to shards in turn, whatever their keys.
+    spreads: bool,
 }
 
 impl Kinesis {
@@ -106,9 +122,10 @@ impl Kinesis {
             let constraint = format!("Member must have length from 1 to {MOST_RECORDS}");
             return Err(validate::violation("records", format!("{} records", records.len()), &constraint));
         }
-        let receipts = self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &records)?;
+        let (receipts, encryption_type) =
+            self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &records, request.dry_run)?;
         let failed = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Failed { .. })).count();
-        to_json(&PutResult { failed_record_count: failed, records: receipts })
+        to_json(&PutResult { failed_record_count: failed, records: receipts, encryption_type })
     }
 
     pub(in crate::kinesis) fn put_record(&self, request: PutRecord<'_>) -> Result<Vec<u8>, ApiError> {
@@ -124,12 +141,17 @@ impl Kinesis {
             partition_key: request.partition_key,
             explicit_hash_key: request.explicit_hash_key,
         };
-        match self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry])?.pop() {
+        let (mut receipts, encryption_type) =
+            self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry], request.dry_run)?;
+        match receipts.pop() {
             Some(Receipt::Failed { error_code: EXCEEDED, error_message }) => {
                 Err(ApiError::client(EXCEEDED, error_message))
             }
             Some(Receipt::Failed { error_code, error_message }) => Err(ApiError::server(error_code, error_message)),
-            stored => to_json(&stored),
+            Some(Receipt::Stored { sequence_number, shard_id }) => {
+                to_json(&PutRecordResult { sequence_number, shard_id, encryption_type })
+            }
+            None => Err(ApiError::server("InternalFailure", "the record has no shard")),
         }
     }
 
@@ -138,43 +160,51 @@ impl Kinesis {
         name: Option<&Text<'_>>,
         arn: Option<&Text<'_>>,
         records: &[Entry<'_>],
-    ) -> Result<Vec<Receipt>, ApiError> {
+        dry_run: Option<bool>,
+    ) -> Result<(Vec<Receipt>, Option<&'static str>), ApiError> {
         let stream = self.stream(name.map(|Text(name)| name.as_ref()), arn.map(|Text(arn)| arn.as_ref()))?;
         let now = self.now();
         stream.check_usable(now)?;
+        let encryption_type = stream.encryption().of(now);
+        let spreads = stream.config(|config| config.spreads);
         // No shard opens or closes between the choice of a shard and the write to it.
         stream.with_topology(|topology| {
-            let mut intake = Intake::new(&stream, topology);
+            let mut intake = Intake::new(&stream, topology, spreads);
             records.iter().try_for_each(|record| intake.take(record, topology))?;
+            check_dry_run(dry_run)?;
             if self.inner.limits {
                 intake.throttle(topology, now);
             }
-            Ok(intake.store(&self.inner.store, topology, (now, stream.horizon(now))))
+            Ok((intake.store(&self.inner.store, topology, (now, stream.horizon(now))), encryption_type))
         })
     }
 }
 
 impl<'a> Intake<'a> {
-    fn new(stream: &'a Stream, topology: &Topology) -> Self {
+    fn new(stream: &'a Stream, topology: &Topology, spreads: bool) -> Self {
         let lots = topology.open().iter().map(|_| Lot::default()).collect();
         let most_record_bytes = stream.record_kib() as usize * 1024;
-        Self { stream: &stream.name, lots, places: Vec::new(), refused: Vec::new(), bytes: 0, most_record_bytes }
+        Self { stream, lots, places: Vec::new(), refused: Vec::new(), bytes: 0, most_record_bytes, spreads }
     }
 
     /// Checks, decodes and routes one record.
     fn take(&mut self, record: &Entry<'_>, topology: &Topology) -> Result<(), ApiError> {
         let Text(data) = required("data", record.data.as_ref())?;
-        let Text(key) = required("partitionKey", record.partition_key.as_ref())?;
-        length("partitionKey", key, 1..=256)?;
-        let hash_key = match &record.explicit_hash_key {
-            Some(Text(explicit)) => hash::parse(explicit).ok_or_else(|| {
-                invalid_argument(format!(
-                    "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {explicit}"
-                ))
-            })?,
-            None => hash::of_partition_key(key),
+        let key = match &record.partition_key {
+            None if self.spreads => "",
+            key => {
+                let Text(key) = required("partitionKey", key.as_ref())?;
+                length("partitionKey", key, 1..=256)?;
+                key
+            }
         };
-        let place = topology.route(hash_key);
+        let explicit =
+            record.explicit_hash_key.as_ref().map(|Text(explicit)| explicit_hash_key(explicit)).transpose()?;
+        let place = if self.spreads {
+            self.stream.next_turn() % topology.open().len().max(1)
+        } else {
+            topology.route(explicit.unwrap_or_else(|| hash::of_partition_key(key)))
+        };
         let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
         let size = lot.push(key, data)?;
         let bytes = size.bytes();
@@ -219,13 +249,22 @@ impl<'a> Intake<'a> {
         let receipt = |(number, place): (usize, &usize)| {
             let shard = topology.open().get(*place)?;
             if self.refused.get(number) == Some(&true) {
-                let ApiError { code: error_code, message: error_message, .. } = exceeded(shard.number(), self.stream);
+                let ApiError { code: error_code, message: error_message, .. } =
+                    exceeded(shard.number(), &self.stream.name);
                 return Some(Receipt::Failed { error_code, error_message });
             }
             Some(next_receipt(shard, outcomes.get_mut(*place)?.as_mut()?))
         };
         self.places.iter().enumerate().filter_map(receipt).collect()
     }
+}
+
+fn explicit_hash_key(text: &str) -> Result<u128, ApiError> {
+    hash::parse(text).ok_or_else(|| {
+        invalid_argument(format!(
+            "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"
+        ))
+    })
 }
 
 impl Lot {

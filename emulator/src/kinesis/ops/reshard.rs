@@ -1,5 +1,6 @@
 //! SplitShard, MergeShards and UpdateShardCount.
 
+use super::super::config::{Config, Daily};
 use super::super::shard::Shard;
 use super::super::stream::Stream;
 use super::super::validate::{invalid_argument, one_of, required, within};
@@ -58,15 +59,18 @@ impl Kinesis {
         let at = required("newStartingHashKey", request.new_starting_hash_key.as_deref())?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let (shard, now) = (number(shard, &stream)?, self.now());
-        stream.check_active(now)?;
         let at = hash::parse(at).ok_or_else(|| {
             invalid_argument(format!(
                 "NewStartingHashKey {at} is no hash key: give a decimal number from 0 to 2^128-1."
             ))
         })?;
-        check_split(&stream, &*stream.shard(&wire::shard_id(shard), now)?, at)?;
-        check_shard_limit(self.open_shards(), 1)?;
-        stream.reshard(|topology| topology.split(shard, at, now))
+        let open = self.open_shards();
+        self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            check_split(&stream, &*stream.shard(&wire::shard_id(shard), now)?, at)?;
+            check_shard_limit(open, 1)?;
+            stream.reshard(|topology| topology.split(shard, at, now))
+        })
     }
 
     pub(in crate::kinesis) fn merge_shards(&self, request: &MergeShards) -> Result<(), ApiError> {
@@ -74,8 +78,10 @@ impl Kinesis {
         let adjacent = required("adjacentShardToMerge", request.adjacent_shard_to_merge.as_deref())?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let (shard, adjacent, now) = (number(shard, &stream)?, number(adjacent, &stream)?, self.now());
-        stream.check_active(now)?;
-        stream.reshard(|topology| topology.merge(shard, adjacent, now))
+        self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            stream.reshard(|topology| topology.merge(shard, adjacent, now))
+        })
     }
 
     pub(in crate::kinesis) fn update_shard_count(&self, request: &UpdateShardCount) -> Result<ShardCounts, ApiError> {
@@ -84,15 +90,16 @@ impl Kinesis {
         one_of("scalingType", required("scalingType", request.scaling_type.as_deref())?, &["UNIFORM_SCALING"])?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let now = self.now();
-        stream.check_active(now)?;
-        if stream.on_demand {
-            let message = format!("Stream {} is on demand: its shards cannot be counted by hand.", stream.name);
-            return Err(ApiError::client("ValidationException", message));
-        }
-        let current = stream.open_shards();
-        check_factor(current, target)?;
-        check_shard_limit(self.open_shards(), target.saturating_sub(current))?;
-        stream.reshard(|topology| topology.scale(target, now))?;
+        let open = self.open_shards();
+        let current = self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            let current = stream.open_shards();
+            check_factor(current, target)?;
+            check_shard_limit(open, target.saturating_sub(current))?;
+            self.count_daily(config, Daily::Scaling)?;
+            stream.reshard(|topology| topology.scale(target, now))?;
+            Ok(current)
+        })?;
         Ok(ShardCounts {
             stream_name: stream.name.clone(),
             stream_arn: stream.arn(),
@@ -100,6 +107,16 @@ impl Kinesis {
             target_shard_count: target,
         })
     }
+}
+
+/// Shards of streams on demand are Kinesis's own affair.
+fn check_provisioned(config: &Config, stream: &Stream) -> Result<(), ApiError> {
+    if !config.on_demand {
+        return Ok(());
+    }
+    let message =
+        format!("Stream {} is on demand: its shards cannot be split, merged or counted by hand.", stream.name);
+    Err(ApiError::client("ValidationException", message))
 }
 
 /// Kinesis asks for a little more room than both children need.

@@ -51,8 +51,9 @@ async fn the_listing_goes_on_page_by_page_and_its_tokens_expire() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_is_being_created_cannot_subscribe_yet() {
-    let service = Service::slow(Delays { stream: Duration::ZERO, consumer: Duration::from_secs(3) });
+    let service = Service::slow(3);
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
+    pass(3).await;
     let arn = service.register("app").await;
     let latest = json!({ "Type": "LATEST" });
     assert_eq!(service.subscribe_refused(&arn, "shardId-000000000000", latest.clone()).await, "ResourceInUseException");

@@ -175,7 +175,8 @@ async fn an_iterator_does_not_outlive_its_stream() {
 #[tokio::test(start_paused = true)]
 async fn records_that_cannot_be_written_fail_one_by_one() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let service = Service(Kinesis::new(Clock::new(1.0).unwrap(), Some(file.path().join("below-a-file")), false));
+    let service =
+        Service(Kinesis::new(Clock::new(1.0).unwrap(), Some(file.path().join("below-a-file")), false, Duration::ZERO));
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
     let request = json!({ "StreamName": "orders", "Records": [entry("a", "1"), entry("b", "2")] });
     let answer = service.ok("PutRecords", request).await;
