@@ -117,6 +117,17 @@ impl Stream {
         self.require_active(self.status(now_millis))
     }
 
+    /// Lets listings in.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` while the stream is being created.
+    pub(crate) fn check_created(&self, now_millis: u64) -> Result<(), ApiError> {
+        match self.status(now_millis) {
+            Status::Creating => self.require_active(Status::Creating),
+            _ => Ok(()),
+        }
+    }
+
     fn require_active(&self, status: Status) -> Result<(), ApiError> {
         if status == Status::Active {
             return Ok(());

@@ -82,6 +82,25 @@ fn is_name(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// A decimal number without leading zeros, of so many digits at most: a hash key or a sequence number.
+pub(crate) fn digits(field: &str, value: &str, most: usize) -> Result<(), ApiError> {
+    let plain = value.bytes().all(|byte| byte.is_ascii_digit()) && (value == "0" || !value.starts_with('0'));
+    if plain && (1..=most).contains(&value.len()) {
+        return Ok(());
+    }
+    Err(no_match(field, value, &format!(r"0|([1-9]\d{{0,{}}})", most - 1)))
+}
+
+/// A hash key that is a number, whether or not 128 bits hold it.
+pub(crate) fn hash_key(field: &str, value: &str) -> Result<(), ApiError> {
+    digits(field, value, 39)
+}
+
+/// A sequence number that is a number, whoever gave it out.
+pub(crate) fn sequence_number(field: &str, value: &str) -> Result<(), ApiError> {
+    digits(field, value, 129)
+}
+
 /// A text's length in characters.
 pub(crate) fn length(field: &str, value: &str, bounds: RangeInclusive<usize>) -> Result<(), ApiError> {
     // A character has at least one byte, so that short texts need no count.
@@ -144,6 +163,30 @@ mod tests {
         for bad in ["", "a b", "é", "a/b", &"x".repeat(129)] {
             assert_eq!(name("streamName", bad).unwrap_err().code, "ValidationException", "{bad}");
         }
+    }
+
+    #[test]
+    fn numbers_have_digits_and_no_leading_zeros() {
+        for good in ["0", "9", "10", &"9".repeat(39)] {
+            assert_eq!(hash_key("explicitHashKey", good), Ok(()));
+        }
+        for bad in ["", "00", "01", "-1", "+1", "1 ", "x", &"9".repeat(40)] {
+            assert_eq!(hash_key("explicitHashKey", bad).unwrap_err().code, "ValidationException", "{bad}");
+        }
+        assert_eq!(sequence_number("sequenceNumber", &"9".repeat(129)), Ok(()));
+        assert!(sequence_number("sequenceNumber", &"9".repeat(130)).is_err());
+    }
+
+    #[test]
+    fn arns_have_the_form_of_their_kind() {
+        let (stream, consumer) = (arn::stream("orders"), arn::consumer("orders", "app", 5));
+        assert_eq!((stream_arn("streamARN", &stream), stream_arn("streamARN", &consumer)), (Ok(()), Ok(())));
+        assert_eq!(consumer_arn("consumerARN", &consumer), Ok(()));
+        for bad in ["", "orders", &stream, &format!("{stream}/consumer/app"), &format!("{stream}/consumer/a b:5")] {
+            assert_eq!(consumer_arn("consumerARN", bad).unwrap_err().code, "ValidationException", "{bad}");
+        }
+        let long = arn::stream(&"x".repeat(2_048));
+        assert_eq!(stream_arn("streamARN", &long).unwrap_err().code, "ValidationException");
     }
 
     #[test]

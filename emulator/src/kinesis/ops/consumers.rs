@@ -103,9 +103,15 @@ impl Kinesis {
         if listing.is_some() && request.stream_creation_timestamp.is_some() {
             return Err(invalid_argument("NextToken cannot be given together with StreamCreationTimestamp."));
         }
+        let other =
+            request.stream_arn.as_ref().zip(listing.as_ref()).is_some_and(|(arn, listing)| *arn != listing.stream_arn);
+        if other {
+            return Err(invalid_argument("NextToken is of another stream than StreamARN."));
+        }
         let arn = listing.as_ref().map(|listing| &listing.stream_arn).or(request.stream_arn.as_ref());
         let stream = self.stream(None, Some(required("streamARN", arn)?))?;
         check_created(&stream, request.stream_creation_timestamp)?;
+        stream.check_created(now)?;
         let mut registry = lock(&stream.registry);
         let after = listing.map(|listing| listing.after);
         let rest: Vec<_> = registry

@@ -6,7 +6,7 @@ use super::super::position::{Asked, Position};
 use super::super::shard::{Look, Shard};
 use super::super::stream::Stream;
 use super::super::token::{self, Refused, ShardIterator};
-use super::super::validate::{self, invalid_argument, required, within};
+use super::super::validate::{self, invalid_argument, length, required, within};
 use super::super::{Kinesis, render, wire};
 use super::check_dry_run;
 use crate::api::ApiError;
@@ -63,7 +63,7 @@ impl Kinesis {
         stream.check_usable(now)?;
         let shard = stream.shard(shard, now)?;
         let asked = Asked {
-            field: "shardIteratorType",
+            fields: ["shardIteratorType", "startingSequenceNumber"],
             kind,
             sequence: request.starting_sequence_number.as_deref(),
             timestamp: request.timestamp,
@@ -77,6 +77,7 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn get_records(&self, request: &GetRecords) -> Result<Vec<u8>, ApiError> {
         let token = required("shardIterator", request.shard_iterator.as_deref())?;
+        length("shardIterator", token, 1..=512)?;
         let limit = request.limit.map_or(Ok(MOST_RECORDS), |limit| {
             if limit > i64::from(MOST_RECORDS) {
                 return Err(invalid_argument(format!("Limit must be at most {MOST_RECORDS}, not {limit}.")));

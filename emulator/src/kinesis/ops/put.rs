@@ -129,6 +129,9 @@ impl Kinesis {
     }
 
     pub(in crate::kinesis) fn put_record(&self, request: PutRecord<'_>) -> Result<Vec<u8>, ApiError> {
+        if let Some(Text(number)) = &request.sequence_number_for_ordering {
+            validate::sequence_number("sequenceNumberForOrdering", number)?;
+        }
         if let Some(Text(number)) = &request.sequence_number_for_ordering
             && Sequence::parse(number).is_none()
         {
@@ -207,6 +210,10 @@ impl<'a> Intake<'a> {
         };
         let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
         let size = lot.push(key, data)?;
+        if size.data as usize > MOST_BYTES {
+            let constraint = format!("Member must have length less than or equal to {MOST_BYTES}");
+            return Err(validate::violation("data", format!("{} bytes", size.data), &constraint));
+        }
         let bytes = size.bytes();
         self.bytes += bytes;
         self.places.push(place);
@@ -260,6 +267,7 @@ impl<'a> Intake<'a> {
 }
 
 fn explicit_hash_key(text: &str) -> Result<u128, ApiError> {
+    validate::hash_key("explicitHashKey", text)?;
     hash::parse(text).ok_or_else(|| {
         invalid_argument(format!(
             "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"

@@ -3,7 +3,7 @@
 use super::super::config::{Config, Daily};
 use super::super::shard::Shard;
 use super::super::stream::Stream;
-use super::super::validate::{invalid_argument, one_of, required, within};
+use super::super::validate::{self, invalid_argument, one_of, required, within};
 use super::super::{Kinesis, hash, wire};
 use super::check_shard_limit;
 use super::shards::number;
@@ -59,6 +59,7 @@ impl Kinesis {
         let at = required("newStartingHashKey", request.new_starting_hash_key.as_deref())?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let (shard, now) = (number(shard, &stream)?, self.now());
+        validate::hash_key("newStartingHashKey", at)?;
         let at = hash::parse(at).ok_or_else(|| {
             invalid_argument(format!(
                 "NewStartingHashKey {at} is no hash key: give a decimal number from 0 to 2^128-1."
@@ -86,7 +87,7 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn update_shard_count(&self, request: &UpdateShardCount) -> Result<ShardCounts, ApiError> {
         let target =
-            within("targetShardCount", required("targetShardCount", request.target_shard_count)?, 1..=MOST_SHARDS)?;
+            within("targetShardCount", required("targetShardCount", request.target_shard_count)?, 1..=u32::MAX)?;
         one_of("scalingType", required("scalingType", request.scaling_type.as_deref())?, &["UNIFORM_SCALING"])?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let now = self.now();
@@ -95,6 +96,7 @@ impl Kinesis {
             check_provisioned(config, &stream)?;
             let current = stream.open_shards();
             check_factor(current, target)?;
+            check_most(current, target)?;
             check_shard_limit(open, target.saturating_sub(current))?;
             self.count_daily(config, Daily::Scaling)?;
             stream.reshard(|topology| topology.scale(target, now))?;
@@ -132,6 +134,17 @@ fn check_split(stream: &Stream, shard: &Shard, at: u128) -> Result<(), ApiError>
         range.start,
         range.end
     )))
+}
+
+/// No more shards than UpdateShardCount may scale to, whatever the account may have.
+fn check_most(current: u32, target: u32) -> Result<(), ApiError> {
+    if target <= MOST_SHARDS {
+        return Ok(());
+    }
+    let message = format!(
+        "UpdateShardCount cannot scale to more than {MOST_SHARDS} shards. Current open shard count: {current}, target shard count: {target}."
+    );
+    Err(ApiError::client("LimitExceededException", message))
 }
 
 /// At most double, at least half.

@@ -101,7 +101,7 @@ impl Kinesis {
                 return Err(validate::violation("shardCount", "", "Member must be null for a stream on demand"));
             }
             None if on_demand => shards_for(warm_mibps.unwrap_or_default()),
-            count => within("shardCount", required("shardCount", count)?, 1..=100_000)?,
+            count => within("shardCount", required("shardCount", count)?, 1..=u32::MAX)?,
         };
         let record_kib = request
             .max_record_size_in_ki_b
@@ -163,7 +163,8 @@ impl Kinesis {
         let after =
             request.exclusive_start_shard_id.as_deref().map(|id| super::shards::number(id, &stream)).transpose()?;
         let now = self.now();
-        let mut shards = stream.shards(now);
+        // A stream that is being created has no shards to show yet.
+        let mut shards = if stream.status(now) == Status::Creating { Vec::new() } else { stream.shards(now) };
         shards.retain(|shard| after.is_none_or(|after| shard.number() > after));
         let has_more = shards.len() > limit;
         shards.truncate(limit);
@@ -183,7 +184,7 @@ impl Kinesis {
         if let Some(fields) = description.as_object_mut() {
             let (on_demand, spreads, warm) =
                 stream.config(|config| (config.on_demand, config.spreads, config.warm_mibps));
-            let open = stream.open_shards();
+            let open = if stream.status(now) == Status::Creating { 0 } else { stream.open_shards() };
             fields.insert("OpenShardCount".to_owned(), json!(open));
             fields.insert("ConsumerCount".to_owned(), json!(lock(&stream.registry).consumers(now).len()));
             fields.insert("MaxRecordSizeInKiB".to_owned(), json!(stream.record_kib()));
@@ -201,6 +202,8 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn list_streams(&self, request: &ListStreams) -> Result<StreamPage, ApiError> {
         let (limit, now) = (page("limit", request.limit, 100)?, self.now());
+        let start = request.exclusive_start_stream_name.as_deref();
+        start.map_or(Ok(()), |name| validate::name("exclusiveStartStreamName", name))?;
         let after: Option<String> = match &request.next_token {
             Some(token) => Some(super::shards::open_token(TOKEN, token, now)?),
             None => request.exclusive_start_stream_name.clone(),

@@ -54,7 +54,7 @@ impl Kinesis {
         }
         let shard = stream.shard(&shard, now)?;
         let asked = Asked {
-            field: "startingPosition.type",
+            fields: ["startingPosition.type", "startingPosition.sequenceNumber"],
             kind: &kind,
             sequence: start.sequence_number.as_deref(),
             timestamp: start.timestamp,

@@ -135,8 +135,8 @@ fn tag(key: &str, value: &str) -> Value {
 
 fn added(tags: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, ApiError> {
     let tags = required("tags", tags)?;
-    if tags.is_empty() {
-        return Err(violation("tags", "{}", "Member must have length greater than or equal to 1"));
+    if tags.is_empty() || tags.len() > 200 {
+        return Err(violation("tags", format!("{} tags", tags.len()), "Member must have length from 1 to 200"));
     }
     Ok(tags)
 }

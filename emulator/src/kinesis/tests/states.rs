@@ -12,7 +12,15 @@ async fn slow() -> Service {
     let service = Service::slow(10);
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 2 })).await;
     assert_eq!(status(&service, "orders").await, "CREATING");
+    let described = service.ok("DescribeStream", json!({ "StreamName": "orders" })).await;
+    assert_eq!(described["StreamDescription"]["Shards"], json!([]));
+    let shards = service.refused("ListShards", json!({ "StreamName": "orders" })).await;
+    assert_eq!(shards, "ResourceInUseException");
+    let consumers = json!({ "StreamARN": crate::kinesis::arn::stream("orders") });
+    assert_eq!(service.refused("ListStreamConsumers", consumers).await, "ResourceInUseException");
     pass(10).await;
+    let shards = service.ok("ListShards", json!({ "StreamName": "orders" })).await;
+    assert_eq!(ids(&shards["Shards"]), ["0", "1"]);
     service
 }
 

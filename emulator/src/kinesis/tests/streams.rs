@@ -97,6 +97,15 @@ async fn bad_requests_get_the_error_that_aws_gives() {
         ),
         ("UpdateMaxRecordSize", json!({ "StreamARN": "x", "MaxRecordSizeInKiB": 10_241 }), "ValidationException"),
         ("ListStreams", json!({ "NextToken": "x" }), "InvalidArgumentException"),
+        ("ListStreams", json!({ "NextToken": "" }), "ValidationException"),
+        ("ListStreams", json!({ "ExclusiveStartStreamName": "a b" }), "ValidationException"),
+        ("ListStreams", json!({ "Limit": 10_001 }), "ValidationException"),
+        (
+            "DescribeStream",
+            json!({ "StreamARN": super::super::arn::consumer(name, "app", 1) }),
+            "ResourceNotFoundException",
+        ),
+        ("DescribeStream", json!({ "StreamName": "" }), "ValidationException"),
         ("FlyToTheMoon", json!({}), "UnknownOperationException"),
     ] {
         assert_eq!(service.refused(operation, request.clone()).await, code, "{operation} {request}");

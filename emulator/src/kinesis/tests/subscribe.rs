@@ -129,7 +129,7 @@ async fn bad_requests_open_nothing() {
         (&arn, FIRST, json!({}), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "NOW" }), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER" }), "InvalidArgumentException"),
-        (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "" }), "InvalidArgumentException"),
+        (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "" }), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "AT_TIMESTAMP" }), "InvalidArgumentException"),
         (&arn, &other_shard, after(&json!(sequence)), "InvalidArgumentException"),
         (
