@@ -5,9 +5,12 @@
 //!
 //! Source of shapes, bounds and errors: <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>.
 
+mod account;
 mod arn;
 mod bucket;
 mod cbor;
+mod config;
+mod encryption;
 mod filter;
 mod format;
 mod frame;
@@ -15,10 +18,12 @@ mod hash;
 mod log;
 mod meter;
 mod ops;
+mod phases;
 mod position;
 mod rates;
 mod registry;
 mod render;
+mod rolling;
 mod scaling;
 mod sequence;
 mod shard;
@@ -33,7 +38,7 @@ mod truth;
 mod validate;
 mod wire;
 
-use crate::api::{ApiError, Body};
+use crate::api::{ACCOUNT, ApiError, Body};
 use crate::clock::Clock;
 use bytes::Bytes;
 pub(crate) use format::Format;
@@ -44,10 +49,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use stream::Stream;
-use sync::{lock, read};
+use sync::{lock, read, write};
 
 /// The Kinesis service of one region and account. Copies share their state.
 #[derive(Debug, Clone)]
@@ -60,31 +65,31 @@ struct Inner {
     clock: Clock,
     store: store::Store,
     streams: RwLock<BTreeMap<String, Arc<Stream>>>,
-    delays: Delays,
+    /// How long a stream or consumer is in a state that passes.
+    state_delay_millis: u64,
+    commitment: Mutex<account::Commitment>,
     /// Whether AWS's limits on rates hold.
     limits: bool,
     calls: Calls,
     next_lane: AtomicUsize,
 }
 
-/// How long things stay in the state `CREATING`, in emulated time.
-#[derive(Debug, Clone, Copy, Default)]
-struct Delays {
-    stream: Duration,
-    consumer: Duration,
-}
-
 impl Kinesis {
     /// A service without streams. Payloads go to unnamed files in `dir`, or in the system's folder for temporary files.
-    /// With `limits` it enforces AWS's limits on rates.
-    pub fn new(clock: Clock, dir: Option<PathBuf>, limits: bool) -> Self {
-        Self::with_delays(clock, dir, limits, Delays::default())
-    }
-
-    fn with_delays(clock: Clock, dir: Option<PathBuf>, limits: bool, delays: Delays) -> Self {
-        let (store, streams, next_lane) = (store::Store::new(dir), RwLock::default(), AtomicUsize::new(0));
-        let calls = Calls::default();
-        Self { inner: Arc::new(Inner { clock, store, streams, delays, limits, calls, next_lane }) }
+    /// With `limits` it enforces AWS's limits on rates. `CREATING`, `UPDATING` and `DELETING` last `state_delay` of the
+    /// clock each; without one nobody ever sees them.
+    pub fn new(clock: Clock, dir: Option<PathBuf>, limits: bool, state_delay: Duration) -> Self {
+        let inner = Inner {
+            clock,
+            store: store::Store::new(dir),
+            streams: RwLock::default(),
+            state_delay_millis: u64::try_from(state_delay.as_millis()).unwrap_or(u64::MAX),
+            commitment: Mutex::default(),
+            limits,
+            calls: Calls::default(),
+            next_lane: AtomicUsize::new(0),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Answers one request. `operation` is what follows `Kinesis_20131202.` in the header `X-Amz-Target`, `body` is in
@@ -109,7 +114,10 @@ impl Kinesis {
             "ListShards" => to_json(&self.list_shards(&parse(body)?)?)?,
             _ => match self.answer_about_streams(operation, body)? {
                 Some(json) => json,
-                None => self.answer_about_consumers_and_shards(operation, body)?,
+                None => match self.answer_about_settings(operation, body)? {
+                    Some(json) => json,
+                    None => self.answer_about_consumers_and_shards(operation, body)?,
+                },
             },
         };
         format.respond(json)
@@ -123,12 +131,34 @@ impl Kinesis {
             "DescribeStreamSummary" => to_json(&self.describe_stream_summary(&parse(body)?)?)?,
             "ListStreams" => to_json(&self.list_streams(&parse(body)?)?)?,
             "DescribeLimits" => to_json(&self.describe_limits())?,
+            _ => return Ok(None),
+        };
+        Ok(Some(json))
+    }
+
+    fn answer_about_settings(&self, operation: &str, body: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
+        let json = match operation {
+            "DescribeAccountSettings" => to_json(&self.describe_account_settings())?,
+            "UpdateAccountSettings" => to_json(&self.update_account_settings(&parse(body)?)?)?,
+            "UpdateStreamMode" => nothing(self.update_stream_mode(&parse(body)?)?),
+            "UpdateStreamWarmThroughput" => to_json(&self.update_warm_throughput(&parse(body)?)?)?,
+            "UpdateStreamRecordDistributionStrategy" => nothing(self.update_distribution(&parse(body)?)?),
+            "StartStreamEncryption" => nothing(self.start_encryption(&parse(body)?)?),
+            "StopStreamEncryption" => nothing(self.stop_encryption(&parse(body)?)?),
+            "EnableEnhancedMonitoring" => to_json(&self.enable_monitoring(&parse(body)?)?)?,
+            "DisableEnhancedMonitoring" => to_json(&self.disable_monitoring(&parse(body)?)?)?,
+            "PutResourcePolicy" => nothing(self.put_policy(&parse(body)?)?),
+            "GetResourcePolicy" => to_json(&self.get_policy(&parse(body)?)?)?,
+            "DeleteResourcePolicy" => nothing(self.delete_policy(&parse(body)?)?),
             "IncreaseStreamRetentionPeriod" => nothing(self.increase_retention(&parse(body)?)?),
             "DecreaseStreamRetentionPeriod" => nothing(self.decrease_retention(&parse(body)?)?),
             "UpdateMaxRecordSize" => nothing(self.update_max_record_size(&parse(body)?)?),
             "AddTagsToStream" => nothing(self.add_tags(parse(body)?)?),
             "RemoveTagsFromStream" => nothing(self.remove_tags(&parse(body)?)?),
             "ListTagsForStream" => to_json(&self.list_tags(&parse(body)?)?)?,
+            "TagResource" => nothing(self.tag_resource(parse(body)?)?),
+            "UntagResource" => nothing(self.untag_resource(&parse(body)?)?),
+            "ListTagsForResource" => to_json(&self.list_resource_tags(&parse(body)?)?)?,
             _ => return Ok(None),
         };
         Ok(Some(json))
@@ -152,8 +182,9 @@ impl Kinesis {
 
     /// The ids of all shards of `stream` that are not expired, in order; none if there is no such stream.
     pub fn shard_ids(&self, stream: &str) -> Vec<String> {
-        let found = read(&self.inner.streams).get(stream).cloned();
-        found.map(|stream| stream.shards(self.now()).iter().map(|shard| shard.id()).collect()).unwrap_or_default()
+        self.live(stream)
+            .map(|stream| stream.shards(self.now()).iter().map(|shard| shard.id()).collect())
+            .unwrap_or_default()
     }
 
     /// Ends every open subscription as if its five minutes were over.
@@ -176,6 +207,7 @@ impl Kinesis {
                 name
             }
             (given, Some(arn)) => {
+                validate::stream_arn("streamARN", arn)?;
                 let named =
                     arn::stream_name(arn).ok_or_else(|| validate::not_found(format!("Stream {arn} not found.")))?;
                 if given.is_some_and(|given| given != named) {
@@ -186,7 +218,47 @@ impl Kinesis {
                 named
             }
         };
-        read(&self.inner.streams).get(name).cloned().ok_or_else(|| validate::no_stream(name))
+        self.live(name).ok_or_else(|| validate::no_stream(name))
+    }
+
+    /// Finds the stream of a consumer by the consumer's ARN.
+    fn stream_of_consumer(&self, arn: &str) -> Result<Arc<Stream>, ApiError> {
+        validate::consumer_arn("consumerARN", arn)?;
+        let name = arn::consumers_stream_name(arn);
+        name.and_then(|name| self.live(name))
+            .ok_or_else(|| validate::not_found(format!("Consumer {arn} under account {ACCOUNT} not found.")))
+    }
+
+    /// A stream that exists, in whatever state.
+    fn live(&self, name: &str) -> Option<Arc<Stream>> {
+        let found = read(&self.inner.streams).get(name).cloned()?;
+        if !found.is_gone(self.now()) {
+            return Some(found);
+        }
+        self.sweep();
+        None
+    }
+
+    /// Forgets streams that exist no longer.
+    fn sweep(&self) {
+        let now = self.now();
+        if read(&self.inner.streams).values().any(|stream| stream.is_gone(now)) {
+            write(&self.inner.streams).retain(|_, stream| !stream.is_gone(now));
+        }
+    }
+
+    /// Changes an active stream, which counts as `UPDATING` for a while then.
+    fn change<T>(
+        &self,
+        stream: &Stream,
+        change: impl FnOnce(&mut config::Config) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        stream.change(self.now(), self.inner.state_delay_millis, change)
+    }
+
+    /// Counts something that a stream may do only so often a day, if limits hold.
+    fn count_daily(&self, config: &mut config::Config, what: config::Daily) -> Result<(), ApiError> {
+        if self.inner.limits { config.count(what, self.now()) } else { Ok(()) }
     }
 
     /// Takes `count` lanes of the store, one behind the other.

@@ -71,7 +71,7 @@ impl Core {
         let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"), clock.clone(), journals())
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
-        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
+        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits, settings.state_delay);
         let firehose = Firehose::new(clock.clone(), s3.clone(), journals());
         let truth = settings.truth;
         let services = Arc::new(Services { kinesis, firehose, dynamodb, s3, faults, clock, random, truth, http2 });

@@ -2,7 +2,7 @@
 
 use crate::server::Http2;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// How to run one emulator.
 #[derive(Debug, Clone)]
@@ -27,6 +27,9 @@ pub struct Settings {
     /// consumer, into Firehose, and on calls. A client that asks too much is refused or waits, as on AWS. Without them
     /// nothing is throttled.
     pub limits: bool,
+    /// How long streams, consumers and delivery streams stay in `CREATING`, `UPDATING` and `DELETING`, in emulated time;
+    /// zero has every change done when it is answered.
+    pub state_delay: Duration,
     /// The fault plan in force from the start, TOML; empty for none.
     pub faults: String,
     /// Whether accepted Firehose records and writes to DynamoDB are kept on disk, for the control path to read.
@@ -45,6 +48,7 @@ impl Settings {
             seed: None,
             http2: Http2::default(),
             limits: false,
+            state_delay: Duration::ZERO,
             faults: String::new(),
             truth: false,
         }

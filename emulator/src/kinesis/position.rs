@@ -1,7 +1,7 @@
 //! Where reading a shard begins, for GetShardIterator and SubscribeToShard alike.
 
 use super::sequence::Sequence;
-use super::validate::{invalid_argument, one_of};
+use super::validate::{invalid_argument, one_of, sequence_number};
 use super::wire;
 use crate::api::{ACCOUNT, ApiError};
 
@@ -29,8 +29,8 @@ pub(crate) enum Position {
 /// A position as a request gives it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    /// The field that names the kind, for messages.
-    pub(crate) field: &'static str,
+    /// The fields that hold the kind and the sequence number, for messages.
+    pub(crate) fields: [&'static str; 2],
     /// The kind.
     pub(crate) kind: &'a str,
     /// The sequence number, if given.
@@ -43,9 +43,11 @@ impl Position {
     /// Reads a position for `shard` of `stream`.
     ///
     /// # Errors
-    /// `ValidationException` for another kind, `InvalidArgumentException` for what is missing, malformed, or in the future.
+    /// `ValidationException` for another kind or what is no number, `InvalidArgumentException` for what is missing, malformed, or in the future.
     pub(crate) fn parse(asked: Asked<'_>, shard: u32, stream: &str, now_millis: u64) -> Result<Self, ApiError> {
-        one_of(asked.field, asked.kind, &KINDS)?;
+        let [kind_field, sequence_field] = asked.fields;
+        one_of(kind_field, asked.kind, &KINDS)?;
+        asked.sequence.map_or(Ok(()), |text| sequence_number(sequence_field, text))?;
         let sequence = || {
             let text = asked.sequence.ok_or_else(|| {
                 invalid_argument(format!("{} needs a sequence number, and the request gives none.", asked.kind))
@@ -91,7 +93,8 @@ mod tests {
     use super::*;
 
     fn parse(kind: &str, sequence: Option<&str>, timestamp: Option<f64>) -> Result<Position, &'static str> {
-        let asked = Asked { field: "startingPosition.type", kind, sequence, timestamp };
+        let fields = ["startingPosition.type", "startingPosition.sequenceNumber"];
+        let asked = Asked { fields, kind, sequence, timestamp };
         Position::parse(asked, 0, "orders", 10_000).map_err(|error| error.code)
     }
 
@@ -105,9 +108,11 @@ mod tests {
         assert_eq!(parse("AFTER_SEQUENCE_NUMBER", Some(&text), None), Ok(Position::After(sequence)));
         assert_eq!(parse("AT_TIMESTAMP", None, Some(9.5)), Ok(Position::AtTimestamp(9_500)));
         assert_eq!(parse("TOMORROW", None, None), Err("ValidationException"));
+        for malformed in ["", "x", "-1", "012"] {
+            assert_eq!(parse("AFTER_SEQUENCE_NUMBER", Some(malformed), None), Err("ValidationException"));
+        }
         for (kind, sequence, timestamp) in [
             ("AT_SEQUENCE_NUMBER", None, None),
-            ("AFTER_SEQUENCE_NUMBER", Some(""), None),
             ("AFTER_SEQUENCE_NUMBER", Some("123"), None),
             ("LATEST", Some(text.as_str()), None),
             ("AT_TIMESTAMP", None, None),

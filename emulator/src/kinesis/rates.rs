@@ -4,11 +4,11 @@
 //! `UpdateMaxRecordSize` is not there: no rate of it is documented.
 
 use super::bucket::Bucket;
-use super::sync::{lock, read};
+use super::sync::lock;
 use super::{Kinesis, arn};
 use crate::api::{ACCOUNT, ApiError};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 /// What a rate is counted over.
@@ -30,12 +30,13 @@ const fn rate(operation: &'static str, per_second: u32, scope: Scope) -> Rate {
     Rate { operation, per_second, scope }
 }
 
-static RATES: [Rate; 19] = [
+static RATES: [Rate; 22] = [
     rate("AddTagsToStream", 5, Scope::Account),
     rate("CreateStream", 5, Scope::Account),
     rate("DecreaseStreamRetentionPeriod", 5, Scope::Stream),
     rate("DeleteStream", 5, Scope::Account),
     rate("DeregisterStreamConsumer", 5, Scope::Stream),
+    rate("DescribeAccountSettings", 5, Scope::Account),
     rate("DescribeLimits", 1, Scope::Account),
     rate("DescribeStream", 10, Scope::Account),
     rate("DescribeStreamConsumer", 20, Scope::Stream),
@@ -49,12 +50,14 @@ static RATES: [Rate; 19] = [
     rate("RegisterStreamConsumer", 5, Scope::Stream),
     rate("RemoveTagsFromStream", 5, Scope::Account),
     rate("SplitShard", 5, Scope::Account),
+    rate("UpdateAccountSettings", 5, Scope::Account),
     rate("UpdateShardCount", 5, Scope::Account),
+    rate("UpdateStreamWarmThroughput", 5, Scope::Account),
 ];
 
 /// What is left of the second, by operation, of an account or a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Calls(Mutex<HashMap<&'static str, Bucket>>);
+pub(crate) struct Calls(Mutex<BTreeMap<&'static str, Bucket>>);
 
 impl Calls {
     fn take(&self, rate: &Rate, now_millis: u64) -> bool {
@@ -85,7 +88,7 @@ impl Kinesis {
     pub(super) fn count_call(&self, operation: &str, body: &[u8]) -> Result<(), ApiError> {
         let Some(rate) = RATES.iter().find(|rate| rate.operation == operation) else { return Ok(()) };
         let stream = (rate.scope == Scope::Stream).then(|| stream_named(body)).flatten();
-        let stream = stream.and_then(|name| read(&self.inner.streams).get(&name).cloned());
+        let stream = stream.and_then(|name| self.live(&name));
         let calls = stream.as_ref().map_or(&self.inner.calls, |stream| &stream.calls);
         if calls.take(rate, self.now()) {
             return Ok(());
@@ -97,7 +100,7 @@ impl Kinesis {
 
 fn stream_named(body: &[u8]) -> Option<String> {
     let names: Names = serde_json::from_slice(body).ok()?;
-    let of_arn = |arn: String| arn::stream_name(&arn).map(str::to_owned);
+    let of_arn = |arn: String| arn::stream_name(&arn).or_else(|| arn::consumers_stream_name(&arn)).map(str::to_owned);
     names.stream_name.or_else(|| names.stream_arn.or(names.consumer_arn).and_then(of_arn))
 }
 
@@ -109,7 +112,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_operation_has_its_own_rate_and_gets_it_again_every_second() {
-        let kinesis = Kinesis::new(Clock::new(1.0).unwrap(), None, true);
+        let kinesis = Kinesis::new(Clock::new(1.0).unwrap(), None, true, std::time::Duration::ZERO);
         for rate in &RATES {
             let count = || kinesis.count_call(rate.operation, b"{}").map_err(|error| error.code);
             for round in 0..2 {

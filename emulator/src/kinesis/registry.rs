@@ -2,17 +2,23 @@
 
 use super::arn;
 use super::meter::FanOutMeter;
+use super::phases::{Phases, Status};
 use super::validate::{in_use, invalid_argument, not_found};
 use crate::api::{ACCOUNT, ApiError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// Consumers that a stream may have.
 ///
-/// Source: <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>.
-const MOST_CONSUMERS: usize = 20;
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html>, also of the next two.
+pub(crate) const MOST_CONSUMERS: usize = 20;
+
+/// Consumers that a stream on demand may have in an account with On-demand Advantage.
+pub(crate) const MOST_CONSUMERS_ADVANTAGE: usize = 50;
+
+/// Consumers that may be in the state `CREATING` at a time. AWS does not say of what; here it is of a stream.
+const MOST_CREATING: usize = 5;
 
 /// How long after a successful SubscribeToShard the same consumer and shard are refused.
 ///
@@ -28,7 +34,27 @@ pub(crate) struct Consumer {
     pub(crate) arn: String,
     /// When it was registered, in seconds since 1970.
     pub(crate) registered_secs: u64,
-    active_millis: u64,
+    /// Its state.
+    pub(crate) phases: Phases,
+    /// Its tags.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Its resource policy.
+    pub(crate) policy: Option<String>,
+}
+
+/// What a consumer begins with.
+#[derive(Debug, Default)]
+pub(crate) struct Registration<'a> {
+    /// The name of its stream.
+    pub(crate) stream: &'a str,
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its tags.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Consumers that the stream may have.
+    pub(crate) most: usize,
+    /// How long until it becomes active.
+    pub(crate) delay_millis: u64,
 }
 
 /// Why a subscription ends before its shard does.
@@ -64,36 +90,33 @@ struct Slot {
     ending: watch::Sender<Option<Ending>>,
 }
 
-impl Consumer {
-    /// `CREATING` or `ACTIVE`.
-    pub(crate) fn status(&self, now_millis: u64) -> &'static str {
-        if now_millis < self.active_millis { "CREATING" } else { "ACTIVE" }
-    }
-}
-
 impl Registry {
     /// The consumers in order of their names.
-    pub(crate) fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
+    pub(crate) fn consumers(&mut self, now_millis: u64) -> impl ExactSizeIterator<Item = &Consumer> {
+        self.sweep(now_millis);
         self.consumers.values()
     }
 
-    /// Registers a consumer of `stream`, which becomes active after `delay`.
+    /// Registers a consumer.
     ///
     /// # Errors
-    /// `ResourceInUseException` if the name is taken, `LimitExceededException` if there are 20 already.
-    pub(crate) fn register(
-        &mut self,
-        stream: &str,
-        name: &str,
-        now_millis: u64,
-        delay: Duration,
-    ) -> Result<Consumer, ApiError> {
+    /// `ResourceInUseException` if the name is taken, `LimitExceededException` if there are as many as there may be
+    /// already, or five that are being created.
+    pub(crate) fn register(&mut self, asked: Registration<'_>, now_millis: u64) -> Result<Consumer, ApiError> {
+        let Registration { stream, name, tags, most, delay_millis } = asked;
+        self.sweep(now_millis);
         if self.consumers.contains_key(name) {
             return Err(in_use(format!("Consumer {name} of stream {stream} under account {ACCOUNT} already exists.")));
         }
-        if self.consumers.len() >= MOST_CONSUMERS {
+        if self.consumers.len() >= most {
+            let message =
+                format!("Stream {stream} under account {ACCOUNT} has {most} consumers, the most it may have.");
+            return Err(ApiError::client("LimitExceededException", message));
+        }
+        let statuses = self.consumers.values().map(|consumer| consumer.phases.status(now_millis));
+        if statuses.filter(|status| *status == Status::Creating).count() >= MOST_CREATING {
             let message = format!(
-                "Stream {stream} under account {ACCOUNT} has {MOST_CONSUMERS} consumers, the most it may have."
+                "Stream {stream} under account {ACCOUNT} has {MOST_CREATING} consumers in state CREATING, the most it may have."
             );
             return Err(ApiError::client("LimitExceededException", message));
         }
@@ -104,7 +127,9 @@ impl Registry {
             name: name.to_owned(),
             arn: arn::consumer(stream, name, registered_secs),
             registered_secs,
-            active_millis: now_millis.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+            phases: Phases::creating(now_millis, delay_millis),
+            tags,
+            policy: None,
         };
         self.consumers.insert(name.to_owned(), consumer.clone());
         Ok(consumer)
@@ -114,10 +139,16 @@ impl Registry {
     ///
     /// # Errors
     /// `ResourceNotFoundException`; `InvalidArgumentException` if neither is given.
-    pub(crate) fn find(&self, arn: Option<&str>, name: Option<&str>) -> Result<&Consumer, ApiError> {
+    pub(crate) fn find(
+        &mut self,
+        arn: Option<&str>,
+        name: Option<&str>,
+        now_millis: u64,
+    ) -> Result<&mut Consumer, ApiError> {
+        self.sweep(now_millis);
         let found = match (arn, name) {
-            (Some(arn), _) => self.consumers.values().find(|consumer| consumer.arn == arn),
-            (None, Some(name)) => self.consumers.get(name),
+            (Some(arn), _) => self.consumers.values_mut().find(|consumer| consumer.arn == arn),
+            (None, Some(name)) => self.consumers.get_mut(name),
             (None, None) => return Err(invalid_argument("Give ConsumerARN, or StreamARN and ConsumerName.")),
         };
         found.ok_or_else(|| {
@@ -125,9 +156,12 @@ impl Registry {
         })
     }
 
-    /// Removes a consumer and ends its subscriptions.
-    pub(crate) fn deregister(&mut self, name: &str) {
-        self.consumers.remove(name);
+    /// Begins to remove a consumer, which takes `delay_millis`, and ends its subscriptions.
+    pub(crate) fn deregister(&mut self, name: &str, now_millis: u64, delay_millis: u64) {
+        if let Some(consumer) = self.consumers.get_mut(name) {
+            consumer.phases.delete(now_millis, delay_millis);
+        }
+        self.sweep(now_millis);
         self.meters.retain(|(consumer, _), _| consumer != name);
         self.slots.retain(|(consumer, _), slot| {
             let stays = consumer != name;
@@ -170,6 +204,11 @@ impl Registry {
         Ok(signal)
     }
 
+    /// Forgets consumers that exist no longer.
+    fn sweep(&mut self, now_millis: u64) {
+        self.consumers.retain(|_, consumer| !consumer.phases.is_gone(now_millis));
+    }
+
     /// Ends all subscriptions as if their five minutes were over.
     pub(crate) fn expire(&mut self) {
         for slot in self.slots.values_mut() {
@@ -200,10 +239,14 @@ pub(crate) fn taken(consumer: &str, shard: u32) -> ApiError {
 mod tests {
     use super::*;
 
+    fn app(name: &str) -> Registration<'_> {
+        Registration { stream: "orders", name, most: MOST_CONSUMERS, ..Registration::default() }
+    }
+
     fn registry(names: &[&str]) -> Registry {
         let mut registry = Registry::default();
         for name in names {
-            registry.register("orders", name, 10_000, Duration::ZERO).unwrap();
+            registry.register(app(name), 10_000).unwrap();
         }
         registry
     }
@@ -211,33 +254,41 @@ mod tests {
     #[test]
     fn a_consumer_registered_anew_has_another_arn() {
         let mut registry = registry(&["app"]);
-        let first = registry.find(None, Some("app")).unwrap().clone();
-        assert_eq!(
-            registry.register("orders", "app", 10_000, Duration::ZERO).unwrap_err().code,
-            "ResourceInUseException"
-        );
-        registry.deregister("app");
-        let second = registry.register("orders", "app", 10_000, Duration::ZERO).unwrap();
+        let first = registry.find(None, Some("app"), 10_000).unwrap().clone();
+        assert_eq!(registry.register(app("app"), 10_000).unwrap_err().code, "ResourceInUseException");
+        registry.deregister("app", 10_000, 0);
+        let mut second = registry.register(app("app"), 10_000).unwrap();
         assert_ne!(first.arn, second.arn);
-        assert_eq!(registry.find(Some(&first.arn), None).unwrap_err().code, "ResourceNotFoundException");
-        assert_eq!(registry.find(Some(&second.arn), None), Ok(&second));
-        assert_eq!(registry.find(None, None).unwrap_err().code, "InvalidArgumentException");
+        assert_eq!(registry.find(Some(&first.arn), None, 10_000).unwrap_err().code, "ResourceNotFoundException");
+        assert_eq!(registry.find(Some(&second.arn.clone()), None, 10_000), Ok(&mut second));
+        assert_eq!(registry.find(None, None, 10_000).unwrap_err().code, "InvalidArgumentException");
     }
 
     #[test]
     fn the_twenty_first_consumer_is_refused() {
         let names: Vec<_> = (0..20).map(|number| format!("app-{number}")).collect();
         let mut registry = registry(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(
-            registry.register("orders", "one-more", 0, Duration::ZERO).unwrap_err().code,
-            "LimitExceededException"
-        );
+        assert_eq!(registry.register(app("one-more"), 10_000).unwrap_err().code, "LimitExceededException");
+        let more = Registration { most: MOST_CONSUMERS_ADVANTAGE, ..app("one-more") };
+        assert!(registry.register(more, 10_000).is_ok());
     }
 
     #[test]
-    fn a_consumer_is_active_after_its_delay() {
-        let consumer = Registry::default().register("orders", "app", 10_000, Duration::from_secs(1)).unwrap();
-        assert_eq!([10_999, 11_000].map(|now| consumer.status(now)), ["CREATING", "ACTIVE"]);
+    fn a_consumer_is_created_and_deleted_over_time() {
+        let mut registry = Registry::default();
+        let slow = |name| Registration { delay_millis: 1_000, ..app(name) };
+        for name in ["1", "2", "3", "4", "5"] {
+            registry.register(slow(name), 10_000).unwrap();
+        }
+        assert_eq!(registry.register(slow("6"), 10_999).unwrap_err().code, "LimitExceededException");
+        let consumer = registry.register(slow("6"), 11_000).unwrap();
+        let status = |now| consumer.phases.status(now);
+        assert_eq!([11_999, 12_000].map(status), [Status::Creating, Status::Active]);
+        registry.deregister("6", 20_000, 1_000);
+        assert_eq!(registry.find(None, Some("6"), 20_999).unwrap().phases.status(20_999), Status::Deleting);
+        assert_eq!(registry.register(slow("6"), 20_999).unwrap_err().code, "ResourceInUseException");
+        assert_eq!(registry.find(None, Some("6"), 21_000).unwrap_err().code, "ResourceNotFoundException");
+        assert!(registry.register(slow("6"), 21_000).is_ok());
     }
 
     #[test]
@@ -265,12 +316,12 @@ mod tests {
     #[test]
     fn the_end_of_a_consumer_or_a_stream_ends_its_subscriptions() {
         let mut registry = registry(&["app", "other"]);
-        let app = registry.subscribe("app", 0, 10_000).unwrap();
+        let ours = registry.subscribe("app", 0, 10_000).unwrap();
         let other = registry.subscribe("other", 0, 10_000).unwrap();
-        registry.deregister("app");
-        assert_eq!((*app.borrow(), *other.borrow()), (Some(Ending::Deregistered), None));
+        registry.deregister("app", 10_000, 0);
+        assert_eq!((*ours.borrow(), *other.borrow()), (Some(Ending::Deregistered), None));
         registry.close();
         assert_eq!(*other.borrow(), Some(Ending::StreamDeleted));
-        assert_eq!(registry.consumers().len(), 0);
+        assert_eq!(registry.consumers(10_000).len(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! JSON that carries records, written straight into the buffer that is sent.
 
+use super::encryption::Encryption;
 use super::log::{Batch, Record};
 use super::sequence::{Origin, Sequence};
 use super::wire::ChildShard;
@@ -8,9 +9,20 @@ use base64_simd::STANDARD;
 /// JSON around one record: names, punctuation, sequence number and time.
 const RECORD_OVERHEAD_BYTES: usize = 160;
 
+/// Records, and what they do not know of themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Records<'a> {
+    /// What the sequence numbers of their shard have in common.
+    pub(crate) origin: Origin,
+    /// The records.
+    pub(crate) batch: &'a Batch,
+    /// The keys of their stream.
+    pub(crate) encryption: &'a Encryption,
+}
+
 /// An event with records, or a heartbeat without. `continuation` is where to go on.
-pub(crate) fn event(records: Option<(Origin, &Batch)>, continuation: &Sequence, millis_behind: u64) -> Vec<u8> {
-    let mut json = Vec::with_capacity(records.map_or(0, |(_, batch)| capacity(batch)) + 128);
+pub(crate) fn event(records: Option<Records<'_>>, continuation: &Sequence, millis_behind: u64) -> Vec<u8> {
+    let mut json = Vec::with_capacity(records.map_or(0, |records| capacity(records.batch)) + 128);
     json.extend_from_slice(b"{\"ContinuationSequenceNumber\":\"");
     json.extend_from_slice(&continuation.digits());
     json.extend_from_slice(b"\",\"MillisBehindLatest\":");
@@ -28,11 +40,11 @@ pub(crate) fn end(children: &[ChildShard]) -> Vec<u8> {
 
 /// The result of GetRecords. At the end of a closed shard there is no next iterator, but there are children.
 pub(crate) fn get_records(
-    records: Option<(Origin, &Batch)>,
+    records: Option<Records<'_>>,
     next: Result<&str, &[ChildShard]>,
     millis_behind: u64,
 ) -> Vec<u8> {
-    let mut json = Vec::with_capacity(records.map_or(0, |(_, batch)| capacity(batch)) + 512);
+    let mut json = Vec::with_capacity(records.map_or(0, |records| capacity(records.batch)) + 512);
     json.extend_from_slice(b"{\"Records\":");
     write_records(&mut json, records);
     json.extend_from_slice(b",\"MillisBehindLatest\":");
@@ -55,20 +67,20 @@ fn capacity(batch: &Batch) -> usize {
     batch.len().div_ceil(3) * 4 + batch.count() * (RECORD_OVERHEAD_BYTES + 4)
 }
 
-fn write_records(json: &mut Vec<u8>, records: Option<(Origin, &Batch)>) {
+fn write_records(json: &mut Vec<u8>, records: Option<Records<'_>>) {
     json.push(b'[');
-    for (position, (origin, record)) in
-        records.into_iter().flat_map(|(origin, batch)| batch.records().map(move |record| (origin, record))).enumerate()
-    {
-        if position > 0 {
-            json.push(b',');
+    if let Some(Records { origin, batch, encryption }) = records {
+        for (position, record) in batch.records().enumerate() {
+            if position > 0 {
+                json.push(b',');
+            }
+            write_record(json, origin, &record, encryption.of(record.arrival_millis));
         }
-        write_record(json, origin, &record);
     }
     json.push(b']');
 }
 
-fn write_record(json: &mut Vec<u8>, origin: Origin, record: &Record<'_>) {
+fn write_record(json: &mut Vec<u8>, origin: Origin, record: &Record<'_>, encryption: Option<&str>) {
     json.extend_from_slice(b"{\"SequenceNumber\":\"");
     json.extend_from_slice(&origin.record(record.index, record.arrival_millis).digits());
     json.extend_from_slice(b"\",\"ApproximateArrivalTimestamp\":");
@@ -77,6 +89,10 @@ fn write_record(json: &mut Vec<u8>, origin: Origin, record: &Record<'_>) {
     STANDARD.encode_append(record.data, json);
     json.extend_from_slice(b"\",\"PartitionKey\":");
     write_string(json, record.key);
+    if let Some(encryption) = encryption {
+        json.extend_from_slice(b",\"EncryptionType\":");
+        write_string(json, encryption.as_bytes());
+    }
     json.push(b'}');
 }
 

@@ -157,6 +157,11 @@ impl Shard {
         appended
     }
 
+    /// Forgets records that arrived before `horizon_millis`.
+    pub(crate) fn trim(&self, horizon_millis: u64) {
+        lock(&self.state).log.trim(horizon_millis);
+    }
+
     /// Ends the shard, and wakes the readers.
     pub(crate) fn close(&self, millis: u64, children: Vec<wire::ChildShard>) {
         lock(&self.state).closure = Some(Arc::new(Closure { millis, children }));

@@ -1,5 +1,8 @@
 //! One stream: its settings, shards and consumers.
 
+use super::config::Config;
+use super::encryption::Encryption;
+use super::phases::{Phases, Status};
 use super::rates::Calls;
 use super::registry::Registry;
 use super::shard::Shard;
@@ -9,7 +12,7 @@ use super::validate::{in_use, invalid_argument, no_shard, no_stream};
 use super::{arn, wire};
 use crate::api::{ACCOUNT, ApiError};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Hours that a new stream keeps its records.
@@ -27,9 +30,9 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     /// When it was created, in milliseconds since 1970.
     pub(crate) created_millis: u64,
-    /// Whether it is on demand.
-    pub(crate) on_demand: bool,
-    active_millis: u64,
+    config: RwLock<Config>,
+    /// Where the next record goes if records are spread evenly.
+    turn: AtomicUsize,
     retention_hours: AtomicU32,
     record_kib: AtomicU32,
     topology: RwLock<Topology>,
@@ -48,24 +51,29 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     /// Whether it is on demand.
     pub(crate) on_demand: bool,
+    /// Whether records are spread evenly over the shards.
+    pub(crate) spreads: bool,
+    /// MiB/s that it is to be ready for, if it was told.
+    pub(crate) warm_mibps: Option<u32>,
     /// KiB that a record may have.
     pub(crate) record_kib: u32,
     /// Its tags.
     pub(crate) tags: BTreeMap<String, String>,
     /// When it is created, in milliseconds since 1970.
     pub(crate) created_millis: u64,
-    /// When it becomes active, in milliseconds since 1970.
-    pub(crate) active_millis: u64,
+    /// How long until it becomes active.
+    pub(crate) delay_millis: u64,
 }
 
 impl Stream {
     /// A new stream with these shards.
     pub(crate) fn new(plan: Plan, topology: Topology) -> Self {
+        let phases = Phases::creating(plan.created_millis, plan.delay_millis);
         Self {
             name: plan.name,
             created_millis: plan.created_millis,
-            on_demand: plan.on_demand,
-            active_millis: plan.active_millis,
+            config: RwLock::new(Config::new(phases, plan.on_demand, plan.spreads, plan.warm_mibps)),
+            turn: AtomicUsize::new(0),
             retention_hours: AtomicU32::new(DEFAULT_RETENTION_HOURS),
             record_kib: AtomicU32::new(plan.record_kib),
             topology: RwLock::new(topology),
@@ -80,29 +88,89 @@ impl Stream {
         arn::stream(&self.name)
     }
 
-    /// `CREATING` or `ACTIVE`. A stream that is deleted is gone at once.
-    pub(crate) fn status(&self, now_millis: u64) -> &'static str {
-        if now_millis < self.active_millis { "CREATING" } else { "ACTIVE" }
+    /// Its state.
+    pub(crate) fn status(&self, now_millis: u64) -> Status {
+        read(&self.config).phases.status(now_millis)
+    }
+
+    /// Whether it exists no longer.
+    pub(crate) fn is_gone(&self, now_millis: u64) -> bool {
+        read(&self.config).phases.is_gone(now_millis)
     }
 
     /// Lets records and readers in.
     ///
     /// # Errors
-    /// `ResourceNotFoundException` while the stream is being created, as Kinesis has it.
+    /// `ResourceNotFoundException` while the stream is being created or deleted, as Kinesis has it.
     pub(crate) fn check_usable(&self, now_millis: u64) -> Result<(), ApiError> {
-        if self.status(now_millis) == "ACTIVE" { Ok(()) } else { Err(no_stream(&self.name)) }
+        match self.status(now_millis) {
+            Status::Active | Status::Updating => Ok(()),
+            Status::Creating | Status::Deleting => Err(no_stream(&self.name)),
+        }
     }
 
     /// Lets changes in.
     ///
     /// # Errors
-    /// `ResourceInUseException` while the stream is being created.
+    /// `ResourceInUseException` while the stream is being created, updated or deleted.
     pub(crate) fn check_active(&self, now_millis: u64) -> Result<(), ApiError> {
-        let status = self.status(now_millis);
-        if status == "ACTIVE" {
+        self.require_active(self.status(now_millis))
+    }
+
+    /// Lets listings in.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` while the stream is being created.
+    pub(crate) fn check_created(&self, now_millis: u64) -> Result<(), ApiError> {
+        match self.status(now_millis) {
+            Status::Creating => self.require_active(Status::Creating),
+            _ => Ok(()),
+        }
+    }
+
+    fn require_active(&self, status: Status) -> Result<(), ApiError> {
+        if status == Status::Active {
             return Ok(());
         }
-        Err(in_use(format!("Stream {} under account {ACCOUNT} not ACTIVE, instead in state {status}", self.name)))
+        let message =
+            format!("Stream {} under account {ACCOUNT} not ACTIVE, instead in state {}", self.name, status.word());
+        Err(in_use(message))
+    }
+
+    /// Looks at the settings.
+    pub(crate) fn config<T>(&self, look: impl FnOnce(&Config) -> T) -> T {
+        look(&read(&self.config))
+    }
+
+    /// Changes settings or shards of an active stream, one change at a time. The change is done when this returns; the
+    /// stream then counts as `UPDATING` for `delay_millis`.
+    ///
+    /// Locks are taken in this order: the service's streams, a stream's settings, its shards. So `change` may not look at
+    /// other streams.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` if the stream is not `ACTIVE`, and whatever `change` refuses; the state is then as before.
+    pub(crate) fn change<T>(
+        &self,
+        now_millis: u64,
+        delay_millis: u64,
+        change: impl FnOnce(&mut Config) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut config = write(&self.config);
+        self.require_active(config.phases.status(now_millis))?;
+        let changed = change(&mut config)?;
+        config.phases.update(now_millis, delay_millis);
+        Ok(changed)
+    }
+
+    /// Which of its records are encrypted.
+    pub(crate) fn encryption(&self) -> Arc<Encryption> {
+        Arc::clone(&read(&self.config).encryption)
+    }
+
+    /// The turn of the next record if records are spread evenly over the shards.
+    pub(crate) fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Hours that records are kept.
@@ -144,6 +212,12 @@ impl Stream {
         change(&mut write(&self.topology)).map_err(|refusal| self.explain(refusal))
     }
 
+    /// Forgets all records and shards whose retention is over.
+    pub(crate) fn forget_expired(&self, now_millis: u64) {
+        let horizon = self.horizon(now_millis);
+        self.shards(now_millis).iter().for_each(|shard| shard.trim(horizon));
+    }
+
     /// All shards that are not expired, in order of their numbers.
     pub(crate) fn shards(&self, now_millis: u64) -> Vec<Arc<Shard>> {
         let horizon = self.horizon(now_millis);
@@ -171,9 +245,18 @@ impl Stream {
         self.with_topology(|topology| u32::try_from(topology.open().len()).unwrap_or(u32::MAX))
     }
 
-    /// Ends all subscriptions because the stream goes.
-    pub(crate) fn close(&self) {
+    /// Begins to delete an active stream, which takes `delay_millis`, and ends all subscriptions.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` if the stream is not `ACTIVE`.
+    pub(crate) fn delete(&self, now_millis: u64, delay_millis: u64) -> Result<(), ApiError> {
+        {
+            let mut config = write(&self.config);
+            self.require_active(config.phases.status(now_millis))?;
+            config.phases.delete(now_millis, delay_millis);
+        }
         lock(&self.registry).close();
+        Ok(())
     }
 
     fn explain(&self, refusal: Refusal) -> ApiError {

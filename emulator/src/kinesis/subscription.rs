@@ -63,18 +63,30 @@ enum Phase {
     Over,
 }
 
+/// What a subscription begins with.
+pub(crate) struct Opening {
+    /// What its lifetime is counted by.
+    pub(crate) clock: Clock,
+    /// How its events are written.
+    pub(crate) format: Format,
+    /// The stream.
+    pub(crate) stream: Arc<Stream>,
+    /// The shard.
+    pub(crate) shard: Arc<Shard>,
+    /// The consumer's name.
+    pub(crate) consumer: String,
+    /// The index of the first record to send.
+    pub(crate) cursor: u64,
+    /// Says why it is to end.
+    pub(crate) ending: EndingSignal,
+    /// What the consumer may still get this second; `None` without limits on rates.
+    pub(crate) meter: Option<Arc<Mutex<FanOutMeter>>>,
+}
+
 impl Subscription {
-    /// A subscription that starts now, with the record `cursor`.
-    pub(crate) fn new(
-        clock: Clock,
-        format: Format,
-        stream: Arc<Stream>,
-        shard: Arc<Shard>,
-        consumer: String,
-        cursor: u64,
-        ending: EndingSignal,
-        meter: Option<Arc<Mutex<FanOutMeter>>>,
-    ) -> Self {
+    /// A subscription that starts now.
+    pub(crate) fn new(opening: Opening) -> Self {
+        let Opening { clock, format, stream, shard, consumer, cursor, ending, meter } = opening;
         let now = clock.now();
         let (expires, heartbeat) = (now + LIFETIME, now + HEARTBEAT);
         let changed = shard.watch();
@@ -166,7 +178,9 @@ impl Subscription {
                 self.cursor = batch.next();
                 let continuation = self.shard.origin().record(batch.next() - 1, batch.last_arrival_millis());
                 let behind = batch.millis_behind(now_millis);
-                frame::event(self.format, render::event(Some((self.shard.origin(), &batch)), &continuation, behind))
+                let encryption = &*self.stream.encryption();
+                let records = render::Records { origin: self.shard.origin(), batch: &batch, encryption };
+                frame::event(self.format, render::event(Some(records), &continuation, behind))
             }
             Err(error) => {
                 self.phase = Phase::Over;

@@ -4,10 +4,12 @@ mod consumers;
 mod limits;
 mod records;
 mod reshard;
+mod settings;
+mod states;
 mod streams;
 mod subscribe;
 
-use super::{Delays, Format, Kinesis};
+use super::{Format, Kinesis};
 use crate::api::Body;
 use crate::clock::Clock;
 use aws_smithy_eventstream::frame::read_message_from;
@@ -22,11 +24,12 @@ struct Service(Kinesis);
 
 impl Service {
     fn new() -> Self {
-        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, false))
+        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, false, Duration::ZERO))
     }
 
-    fn slow(delays: Delays) -> Self {
-        Self(Kinesis::with_delays(Clock::new(1.0).unwrap(), None, false, delays))
+    /// A service whose states last so many seconds.
+    fn slow(seconds: u64) -> Self {
+        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, false, Duration::from_secs(seconds)))
     }
 
     /// A service with the stream `orders`, of so many shards, and its consumer `app`, whose ARN is returned.
@@ -36,7 +39,7 @@ impl Service {
 
     /// The same, with AWS's limits on rates.
     async fn limited(shards: u32) -> (Self, String) {
-        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, true)).and_stream(shards).await
+        Self(Kinesis::new(Clock::new(1.0).unwrap(), None, true, Duration::ZERO)).and_stream(shards).await
     }
 
     async fn and_stream(self, shards: u32) -> (Self, String) {

@@ -2,6 +2,7 @@
 //!
 //! Bounds are those of the API reference: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>.
 
+use super::arn;
 use crate::api::{ACCOUNT, ApiError};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -52,10 +53,52 @@ pub(crate) fn required<T>(field: &str, value: Option<T>) -> Result<T, ApiError> 
 /// The name of a stream, a shard or a consumer: 1 to 128 of the characters `[a-zA-Z0-9_.-]`.
 pub(crate) fn name(field: &str, value: &str) -> Result<(), ApiError> {
     length(field, value, 1..=128)?;
-    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+    if is_name(value) { Ok(()) } else { Err(no_match(field, value, "[a-zA-Z0-9_.-]+")) }
+}
+
+/// A stream's ARN, or one that goes on behind a stream's name.
+pub(crate) fn stream_arn(field: &str, value: &str) -> Result<(), ApiError> {
+    length(field, value, 1..=2_048)?;
+    let pattern = r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+";
+    arn::any_stream(value).map(|_| ()).ok_or_else(|| no_match(field, value, pattern))
+}
+
+/// A consumer's ARN.
+pub(crate) fn consumer_arn(field: &str, value: &str) -> Result<(), ApiError> {
+    length(field, value, 1..=2_048)?;
+    let consumer = arn::any_stream(value).and_then(|rest| rest.split_once("/consumer/")?.1.split_once(':'));
+    if consumer.is_some_and(|(name, second)| is_name(name) && second.parse::<u64>().is_ok()) {
         return Ok(());
     }
-    Err(violation(field, value, "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"))
+    let pattern = r"^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+";
+    Err(no_match(field, value, pattern))
+}
+
+fn no_match(field: &str, value: &str, pattern: &str) -> ApiError {
+    violation(field, value, &format!("Member must satisfy regular expression pattern: {pattern}"))
+}
+
+fn is_name(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// A decimal number without leading zeros, of so many digits at most: a hash key or a sequence number.
+pub(crate) fn digits(field: &str, value: &str, most: usize) -> Result<(), ApiError> {
+    let plain = value.bytes().all(|byte| byte.is_ascii_digit()) && (value == "0" || !value.starts_with('0'));
+    if plain && (1..=most).contains(&value.len()) {
+        return Ok(());
+    }
+    Err(no_match(field, value, &format!(r"0|([1-9]\d{{0,{}}})", most - 1)))
+}
+
+/// A hash key that is a number, whether or not 128 bits hold it.
+pub(crate) fn hash_key(field: &str, value: &str) -> Result<(), ApiError> {
+    digits(field, value, 39)
+}
+
+/// A sequence number that is a number, whoever gave it out.
+pub(crate) fn sequence_number(field: &str, value: &str) -> Result<(), ApiError> {
+    digits(field, value, 129)
 }
 
 /// A text's length in characters.
@@ -120,6 +163,30 @@ mod tests {
         for bad in ["", "a b", "é", "a/b", &"x".repeat(129)] {
             assert_eq!(name("streamName", bad).unwrap_err().code, "ValidationException", "{bad}");
         }
+    }
+
+    #[test]
+    fn numbers_have_digits_and_no_leading_zeros() {
+        for good in ["0", "9", "10", &"9".repeat(39)] {
+            assert_eq!(hash_key("explicitHashKey", good), Ok(()));
+        }
+        for bad in ["", "00", "01", "-1", "+1", "1 ", "x", &"9".repeat(40)] {
+            assert_eq!(hash_key("explicitHashKey", bad).unwrap_err().code, "ValidationException", "{bad}");
+        }
+        assert_eq!(sequence_number("sequenceNumber", &"9".repeat(129)), Ok(()));
+        assert!(sequence_number("sequenceNumber", &"9".repeat(130)).is_err());
+    }
+
+    #[test]
+    fn arns_have_the_form_of_their_kind() {
+        let (stream, consumer) = (arn::stream("orders"), arn::consumer("orders", "app", 5));
+        assert_eq!((stream_arn("streamARN", &stream), stream_arn("streamARN", &consumer)), (Ok(()), Ok(())));
+        assert_eq!(consumer_arn("consumerARN", &consumer), Ok(()));
+        for bad in ["", "orders", &stream, &format!("{stream}/consumer/app"), &format!("{stream}/consumer/a b:5")] {
+            assert_eq!(consumer_arn("consumerARN", bad).unwrap_err().code, "ValidationException", "{bad}");
+        }
+        let long = arn::stream(&"x".repeat(2_048));
+        assert_eq!(stream_arn("streamARN", &long).unwrap_err().code, "ValidationException");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::super::position::{Asked, Position};
 use super::super::shard::{Look, Shard};
 use super::super::stream::Stream;
 use super::super::token::{self, Refused, ShardIterator};
-use super::super::validate::{self, invalid_argument, required, within};
+use super::super::validate::{self, invalid_argument, length, required, within};
 use super::super::{Kinesis, render, wire};
+use super::check_dry_run;
 use crate::api::ApiError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub(in crate::kinesis) struct GetShardIterator {
     shard_iterator_type: Option<String>,
     starting_sequence_number: Option<String>,
     timestamp: Option<f64>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,6 +50,7 @@ pub(in crate::kinesis) struct GetRecords {
     limit: Option<i64>,
     #[serde(rename = "StreamARN")]
     stream_arn: Option<String>,
+    dry_run: Option<bool>,
 }
 
 impl Kinesis {
@@ -60,20 +63,22 @@ impl Kinesis {
         let now = self.now();
         stream.check_usable(now)?;
         let shard = stream.shard(shard, now)?;
-        self.check_meter(&stream, &shard, now, |meter| meter.iterator(now))?;
         let asked = Asked {
-            field: "shardIteratorType",
+            fields: ["shardIteratorType", "startingSequenceNumber"],
             kind,
             sequence: request.starting_sequence_number.as_deref(),
             timestamp: request.timestamp,
         };
         let position = Position::parse(asked, shard.number(), &stream.name, now)?;
+        check_dry_run(request.dry_run)?;
+        self.check_meter(&stream, &shard, now, |meter| meter.iterator(now))?;
         let cursor = shard.locate(&position, &stream.name, stream.horizon(now))?;
         Ok(NewIterator { shard_iterator: iterator(&stream, &shard, cursor, now) })
     }
 
     pub(in crate::kinesis) fn get_records(&self, request: &GetRecords) -> Result<Vec<u8>, ApiError> {
         let token = required("shardIterator", request.shard_iterator.as_deref())?;
+        length("shardIterator", token, 1..=512)?;
         let limit = request.limit.map_or(Ok(MOST_RECORDS), |limit| {
             if limit > i64::from(MOST_RECORDS) {
                 return Err(invalid_argument(format!("Limit must be at most {MOST_RECORDS}, not {limit}.")));
@@ -86,7 +91,9 @@ impl Kinesis {
         if stream.created_millis != at.stream_created {
             return Err(validate::no_stream(&at.stream));
         }
+        stream.check_usable(now)?;
         let shard = stream.shard(&wire::shard_id(at.shard), now)?;
+        check_dry_run(request.dry_run)?;
         let limits = Limits { records: limit as usize, bytes: MOST_BYTES };
         let look = shard.look(at.cursor, limits, stream.horizon(now));
         let bytes = || if let Look::Plan(plan) = &look { plan.bytes() } else { 0 };
@@ -117,7 +124,8 @@ impl Kinesis {
 }
 
 fn answer(stream: &Stream, shard: &Shard, batch: &Batch, now_millis: u64) -> Vec<u8> {
-    let records = Some((shard.origin(), batch));
+    let encryption = &*stream.encryption();
+    let records = Some(render::Records { origin: shard.origin(), batch, encryption });
     let behind = batch.millis_behind(now_millis);
     // A shard that closed after the read may have got records in between: then the next call finds its end.
     match shard.closure().filter(|_| batch.next() >= shard.next()) {

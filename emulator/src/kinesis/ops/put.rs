@@ -1,21 +1,16 @@
 //! PutRecord and PutRecords: check and decode all records, then write each shard's in one piece.
 
-use super::super::hash;
-use super::super::log::{Appended, Size};
-use super::super::meter::{EXCEEDED, exceeded};
+mod intake;
+
+use super::super::meter::EXCEEDED;
 use super::super::sequence::Sequence;
-use super::super::shard::Shard;
-use super::super::store::Store;
-use super::super::stream::Stream;
-use super::super::topology::Topology;
-use super::super::validate::{self, invalid_argument, length, required};
-use super::super::{Kinesis, to_json, wire};
+use super::super::validate::{self, invalid_argument, required};
+use super::super::{Kinesis, to_json};
+use super::check_dry_run;
 use crate::api::ApiError;
-use base64_simd::STANDARD;
+use intake::Intake;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::io;
-use std::sync::Arc;
 
 /// Records of one PutRecords.
 ///
@@ -38,6 +33,7 @@ pub(in crate::kinesis) struct PutRecords<'a> {
     #[serde(rename = "StreamARN")]
     stream_arn: Option<Text<'a>>,
     records: Option<Vec<Entry<'a>>>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +56,7 @@ pub(in crate::kinesis) struct PutRecord<'a> {
     partition_key: Option<Text<'a>>,
     explicit_hash_key: Option<Text<'a>>,
     sequence_number_for_ordering: Option<Text<'a>>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +64,17 @@ pub(in crate::kinesis) struct PutRecord<'a> {
 struct PutResult {
     failed_record_count: usize,
     records: Vec<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_type: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecordResult {
+    sequence_number: String,
+    shard_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_type: Option<&'static str>,
 }
 
 /// What became of a record.
@@ -77,27 +85,6 @@ enum Receipt {
     Failed { error_code: &'static str, error_message: String },
 }
 
-/// The records of one request for one shard.
-#[derive(Debug, Default)]
-struct Lot {
-    bytes: Vec<u8>,
-    sizes: Vec<Size>,
-}
-
-/// The records of one request, sorted by shard.
-#[derive(Debug)]
-struct Intake<'a> {
-    stream: &'a str,
-    /// By place in the topology's open shards.
-    lots: Vec<Lot>,
-    /// For each record its place.
-    places: Vec<usize>,
-    /// For each record whether the limits on its shard keep it out; empty without limits.
-    refused: Vec<bool>,
-    bytes: usize,
-    most_record_bytes: usize,
-}
-
 impl Kinesis {
     /// A record that precedes another of its key within the request precedes it in the shard.
     pub(in crate::kinesis) fn put_records(&self, request: PutRecords<'_>) -> Result<Vec<u8>, ApiError> {
@@ -106,12 +93,16 @@ impl Kinesis {
             let constraint = format!("Member must have length from 1 to {MOST_RECORDS}");
             return Err(validate::violation("records", format!("{} records", records.len()), &constraint));
         }
-        let receipts = self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &records)?;
+        let (receipts, encryption_type) =
+            self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &records, request.dry_run)?;
         let failed = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Failed { .. })).count();
-        to_json(&PutResult { failed_record_count: failed, records: receipts })
+        to_json(&PutResult { failed_record_count: failed, records: receipts, encryption_type })
     }
 
     pub(in crate::kinesis) fn put_record(&self, request: PutRecord<'_>) -> Result<Vec<u8>, ApiError> {
+        if let Some(Text(number)) = &request.sequence_number_for_ordering {
+            validate::sequence_number("sequenceNumberForOrdering", number)?;
+        }
         if let Some(Text(number)) = &request.sequence_number_for_ordering
             && Sequence::parse(number).is_none()
         {
@@ -124,12 +115,17 @@ impl Kinesis {
             partition_key: request.partition_key,
             explicit_hash_key: request.explicit_hash_key,
         };
-        match self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry])?.pop() {
+        let (mut receipts, encryption_type) =
+            self.put(request.stream_name.as_ref(), request.stream_arn.as_ref(), &[entry], request.dry_run)?;
+        match receipts.pop() {
             Some(Receipt::Failed { error_code: EXCEEDED, error_message }) => {
                 Err(ApiError::client(EXCEEDED, error_message))
             }
             Some(Receipt::Failed { error_code, error_message }) => Err(ApiError::server(error_code, error_message)),
-            stored => to_json(&stored),
+            Some(Receipt::Stored { sequence_number, shard_id }) => {
+                to_json(&PutRecordResult { sequence_number, shard_id, encryption_type })
+            }
+            None => Err(ApiError::server("InternalFailure", "the record has no shard")),
         }
     }
 
@@ -138,145 +134,22 @@ impl Kinesis {
         name: Option<&Text<'_>>,
         arn: Option<&Text<'_>>,
         records: &[Entry<'_>],
-    ) -> Result<Vec<Receipt>, ApiError> {
+        dry_run: Option<bool>,
+    ) -> Result<(Vec<Receipt>, Option<&'static str>), ApiError> {
         let stream = self.stream(name.map(|Text(name)| name.as_ref()), arn.map(|Text(arn)| arn.as_ref()))?;
         let now = self.now();
         stream.check_usable(now)?;
+        let encryption_type = stream.encryption().of(now);
+        let spreads = stream.config(|config| config.spreads);
         // No shard opens or closes between the choice of a shard and the write to it.
         stream.with_topology(|topology| {
-            let mut intake = Intake::new(&stream, topology);
+            let mut intake = Intake::new(&stream, topology, spreads);
             records.iter().try_for_each(|record| intake.take(record, topology))?;
+            check_dry_run(dry_run)?;
             if self.inner.limits {
                 intake.throttle(topology, now);
             }
-            Ok(intake.store(&self.inner.store, topology, (now, stream.horizon(now))))
+            Ok((intake.store(&self.inner.store, topology, (now, stream.horizon(now))), encryption_type))
         })
-    }
-}
-
-impl<'a> Intake<'a> {
-    fn new(stream: &'a Stream, topology: &Topology) -> Self {
-        let lots = topology.open().iter().map(|_| Lot::default()).collect();
-        let most_record_bytes = stream.record_kib() as usize * 1024;
-        Self { stream: &stream.name, lots, places: Vec::new(), refused: Vec::new(), bytes: 0, most_record_bytes }
-    }
-
-    /// Checks, decodes and routes one record.
-    fn take(&mut self, record: &Entry<'_>, topology: &Topology) -> Result<(), ApiError> {
-        let Text(data) = required("data", record.data.as_ref())?;
-        let Text(key) = required("partitionKey", record.partition_key.as_ref())?;
-        length("partitionKey", key, 1..=256)?;
-        let hash_key = match &record.explicit_hash_key {
-            Some(Text(explicit)) => hash::parse(explicit).ok_or_else(|| {
-                invalid_argument(format!(
-                    "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {explicit}"
-                ))
-            })?,
-            None => hash::of_partition_key(key),
-        };
-        let place = topology.route(hash_key);
-        let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
-        let size = lot.push(key, data)?;
-        let bytes = size.bytes();
-        self.bytes += bytes;
-        self.places.push(place);
-        if bytes > self.most_record_bytes {
-            return Err(invalid_argument(format!(
-                "Record size {bytes} exceeds the stream's limit of {} bytes for data and partition key.",
-                self.most_record_bytes
-            )));
-        }
-        if self.bytes > MOST_BYTES {
-            return Err(invalid_argument(format!(
-                "Records size exceeds the limit of {MOST_BYTES} bytes for one request."
-            )));
-        }
-        Ok(())
-    }
-
-    /// Takes out the records that their shards have no room for this second. They fail one by one; a smaller one behind
-    /// may still pass.
-    fn throttle(&mut self, topology: &Topology, now_millis: u64) {
-        let keep = |(lot, shard): (&mut Lot, &Arc<Shard>)| {
-            if lot.sizes.is_empty() {
-                return Vec::new();
-            }
-            shard.metered(now_millis, |meter| lot.keep(|size| meter.put(now_millis, size.bytes() as u64)))
-        };
-        let verdicts = self.lots.iter_mut().zip(topology.open()).map(keep);
-        let mut verdicts: Vec<_> = verdicts.map(Vec::into_iter).collect();
-        let refused = |place: &usize| verdicts.get_mut(*place).and_then(Iterator::next) == Some(false);
-        self.refused = self.places.iter().map(refused).collect();
-    }
-
-    /// Writes all lots at the first of `times`, and forgets what arrived before the second. A lot whose write fails fails its records and no others.
-    fn store(self, store: &Store, topology: &Topology, times: (u64, u64)) -> Vec<Receipt> {
-        let write = |(lot, shard): (&Lot, _)| {
-            if lot.sizes.is_empty() { None } else { Some(lot.store(store, shard, times)) }
-        };
-        let outcomes = self.lots.iter().zip(topology.open().iter().map(AsRef::as_ref)).map(write);
-        let mut outcomes: Vec<_> = outcomes.collect();
-        let receipt = |(number, place): (usize, &usize)| {
-            let shard = topology.open().get(*place)?;
-            if self.refused.get(number) == Some(&true) {
-                let ApiError { code: error_code, message: error_message, .. } = exceeded(shard.number(), self.stream);
-                return Some(Receipt::Failed { error_code, error_message });
-            }
-            Some(next_receipt(shard, outcomes.get_mut(*place)?.as_mut()?))
-        };
-        self.places.iter().enumerate().filter_map(receipt).collect()
-    }
-}
-
-impl Lot {
-    fn push(&mut self, key: &str, data: &str) -> Result<Size, ApiError> {
-        self.bytes.extend_from_slice(key.as_bytes());
-        let start = self.bytes.len();
-        STANDARD
-            .decode_append(data, &mut self.bytes)
-            .map_err(|_| ApiError::client("SerializationException", "Data of a record is no base64."))?;
-        let size =
-            Size::of(key.len(), self.bytes.len() - start).ok_or_else(|| invalid_argument("A record is too large."))?;
-        self.sizes.push(size);
-        Ok(size)
-    }
-
-    /// Keeps the records that `admit` lets in, and says for each whether it did.
-    fn keep(&mut self, admit: impl FnMut(&Size) -> bool) -> Vec<bool> {
-        let verdicts: Vec<_> = self.sizes.iter().map(admit).collect();
-        if !verdicts.contains(&false) {
-            return verdicts;
-        }
-        let lot = std::mem::take(self);
-        let mut rest = lot.bytes.as_slice();
-        for (&size, &admitted) in lot.sizes.iter().zip(&verdicts) {
-            let (record, later) = rest.split_at_checked(size.bytes()).unwrap_or_default();
-            rest = later;
-            if admitted {
-                self.bytes.extend_from_slice(record);
-                self.sizes.push(size);
-            }
-        }
-        verdicts
-    }
-
-    fn store(&self, store: &Store, shard: &Shard, (now, horizon): (u64, u64)) -> io::Result<Appended> {
-        let extent = store.append(shard.lane(), &self.bytes)?;
-        Ok(shard.append(now, horizon, &extent, &self.sizes))
-    }
-}
-
-/// The receipt of a lot's next record.
-fn next_receipt(shard: &Shard, outcome: &mut io::Result<Appended>) -> Receipt {
-    match outcome {
-        Ok(appended) => {
-            let sequence = shard.origin().record(appended.first, appended.arrival_millis);
-            appended.first += 1;
-            Receipt::Stored { sequence_number: sequence.to_string(), shard_id: shard.id() }
-        }
-        Err(error) => Receipt::Failed {
-            error_code: "InternalFailure",
-            error_message: format!("writing to {}: {error}", wire::shard_id(shard.number())),
-        },
     }
 }

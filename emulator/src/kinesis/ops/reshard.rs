@@ -1,8 +1,9 @@
 //! SplitShard, MergeShards and UpdateShardCount.
 
+use super::super::config::{Config, Daily};
 use super::super::shard::Shard;
 use super::super::stream::Stream;
-use super::super::validate::{invalid_argument, one_of, required, within};
+use super::super::validate::{self, invalid_argument, one_of, required, within};
 use super::super::{Kinesis, hash, wire};
 use super::check_shard_limit;
 use super::shards::number;
@@ -58,15 +59,19 @@ impl Kinesis {
         let at = required("newStartingHashKey", request.new_starting_hash_key.as_deref())?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let (shard, now) = (number(shard, &stream)?, self.now());
-        stream.check_active(now)?;
+        validate::hash_key("newStartingHashKey", at)?;
         let at = hash::parse(at).ok_or_else(|| {
             invalid_argument(format!(
                 "NewStartingHashKey {at} is no hash key: give a decimal number from 0 to 2^128-1."
             ))
         })?;
-        check_split(&stream, &*stream.shard(&wire::shard_id(shard), now)?, at)?;
-        check_shard_limit(self.open_shards(), 1)?;
-        stream.reshard(|topology| topology.split(shard, at, now))
+        let open = self.open_shards();
+        self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            check_split(&stream, &*stream.shard(&wire::shard_id(shard), now)?, at)?;
+            check_shard_limit(open, 1)?;
+            stream.reshard(|topology| topology.split(shard, at, now))
+        })
     }
 
     pub(in crate::kinesis) fn merge_shards(&self, request: &MergeShards) -> Result<(), ApiError> {
@@ -74,25 +79,29 @@ impl Kinesis {
         let adjacent = required("adjacentShardToMerge", request.adjacent_shard_to_merge.as_deref())?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let (shard, adjacent, now) = (number(shard, &stream)?, number(adjacent, &stream)?, self.now());
-        stream.check_active(now)?;
-        stream.reshard(|topology| topology.merge(shard, adjacent, now))
+        self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            stream.reshard(|topology| topology.merge(shard, adjacent, now))
+        })
     }
 
     pub(in crate::kinesis) fn update_shard_count(&self, request: &UpdateShardCount) -> Result<ShardCounts, ApiError> {
         let target =
-            within("targetShardCount", required("targetShardCount", request.target_shard_count)?, 1..=MOST_SHARDS)?;
+            within("targetShardCount", required("targetShardCount", request.target_shard_count)?, 1..=u32::MAX)?;
         one_of("scalingType", required("scalingType", request.scaling_type.as_deref())?, &["UNIFORM_SCALING"])?;
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
         let now = self.now();
-        stream.check_active(now)?;
-        if stream.on_demand {
-            let message = format!("Stream {} is on demand: its shards cannot be counted by hand.", stream.name);
-            return Err(ApiError::client("ValidationException", message));
-        }
-        let current = stream.open_shards();
-        check_factor(current, target)?;
-        check_shard_limit(self.open_shards(), target.saturating_sub(current))?;
-        stream.reshard(|topology| topology.scale(target, now))?;
+        let open = self.open_shards();
+        let current = self.change(&stream, |config| {
+            check_provisioned(config, &stream)?;
+            let current = stream.open_shards();
+            check_factor(current, target)?;
+            check_most(current, target)?;
+            check_shard_limit(open, target.saturating_sub(current))?;
+            self.count_daily(config, Daily::Scaling)?;
+            stream.reshard(|topology| topology.scale(target, now))?;
+            Ok(current)
+        })?;
         Ok(ShardCounts {
             stream_name: stream.name.clone(),
             stream_arn: stream.arn(),
@@ -100,6 +109,16 @@ impl Kinesis {
             target_shard_count: target,
         })
     }
+}
+
+/// Shards of streams on demand are Kinesis's own affair.
+fn check_provisioned(config: &Config, stream: &Stream) -> Result<(), ApiError> {
+    if !config.on_demand {
+        return Ok(());
+    }
+    let message =
+        format!("Stream {} is on demand: its shards cannot be split, merged or counted by hand.", stream.name);
+    Err(ApiError::client("ValidationException", message))
 }
 
 /// Kinesis asks for a little more room than both children need.
@@ -115,6 +134,17 @@ fn check_split(stream: &Stream, shard: &Shard, at: u128) -> Result<(), ApiError>
         range.start,
         range.end
     )))
+}
+
+/// No more shards than UpdateShardCount may scale to, whatever the account may have.
+fn check_most(current: u32, target: u32) -> Result<(), ApiError> {
+    if target <= MOST_SHARDS {
+        return Ok(());
+    }
+    let message = format!(
+        "UpdateShardCount cannot scale to more than {MOST_SHARDS} shards. Current open shard count: {current}, target shard count: {target}."
+    );
+    Err(ApiError::client("LimitExceededException", message))
 }
 
 /// At most double, at least half.

@@ -3,7 +3,7 @@
 use super::super::filter::ShardFilter;
 use super::super::stream::Stream;
 use super::super::token::{self, Refused};
-use super::super::validate::{self, invalid_argument, no_shard, not_found, one_of, page, required};
+use super::super::validate::{self, invalid_argument, length, no_shard, not_found, one_of, page, required};
 use super::super::{Kinesis, wire};
 use crate::api::ApiError;
 use serde::de::DeserializeOwned;
@@ -59,6 +59,7 @@ impl Kinesis {
             Some(token) => self.continued(request, token, now)?,
             None => self.begun(request)?,
         };
+        stream.check_created(now)?;
         let horizon = stream.horizon(now);
         let mut shards = stream.shards(now);
         shards.retain(|shard| {
@@ -111,6 +112,16 @@ impl AskedFilter {
     fn check(&self, stream: &Stream) -> Result<ShardFilter, ApiError> {
         let kind = required("shardFilter.type", self.r#type.as_deref())?;
         one_of("shardFilter.type", kind, &FILTERS)?;
+        if self.shard_id.is_some() && kind != "AFTER_SHARD_ID" {
+            return Err(invalid_argument(format!(
+                "The shard filter {kind} takes no ShardId, and the request gives one."
+            )));
+        }
+        if self.timestamp.is_some() && !kind.ends_with("_TIMESTAMP") {
+            return Err(invalid_argument(format!(
+                "The shard filter {kind} takes no Timestamp, and the request gives one."
+            )));
+        }
         let time = || {
             let given = self
                 .timestamp
@@ -151,6 +162,7 @@ pub(super) fn check_created(stream: &Stream, given_secs: Option<f64>) -> Result<
 
 /// Reads a paging token of one operation.
 pub(super) fn open_token<T: DeserializeOwned>(purpose: &str, token: &str, now_millis: u64) -> Result<T, ApiError> {
+    length("nextToken", token, 1..=1_048_576)?;
     token::open(purpose, token, now_millis).map_err(|refused| match refused {
         Refused::Foreign => invalid_argument("Invalid NextToken."),
         Refused::Expired(_) => {

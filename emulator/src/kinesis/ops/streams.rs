@@ -1,10 +1,14 @@
 //! Streams as a whole: create, describe, list, delete, and their settings.
 
+use super::super::encryption::KMS;
+use super::super::phases::Status;
 use super::super::stream::{DEFAULT_RECORD_KIB, Plan, Stream};
 use super::super::sync::{lock, read, write};
 use super::super::topology::Topology;
-use super::super::validate::{self, in_use, invalid_argument, no_stream, one_of, page, required, within};
+use super::super::validate::{self, in_use, one_of, page, required, within};
 use super::super::{Kinesis, token, wire};
+use super::mode::{MODES, MOST_ON_DEMAND, ModeDetails, check_on_demand_limit, check_strategy, shards_for};
+use super::settings::RECORD_KIB;
 use super::{SHARD_LIMIT, StreamOnly, check_shard_limit};
 use crate::api::{ACCOUNT, ApiError};
 use serde::{Deserialize, Serialize};
@@ -12,16 +16,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Shards of a new stream on demand.
+/// Streams that may be in the state `CREATING` at a time.
 ///
-/// Source: <https://docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html>.
-const ON_DEMAND_SHARDS: u32 = 4;
-
-/// Hours that a stream may keep its records: a day to a year.
-const RETENTION_HOURS: std::ops::RangeInclusive<u32> = 24..=8_760;
-
-/// KiB that a stream may allow its records.
-const RECORD_KIB: std::ops::RangeInclusive<u32> = 1_024..=10_240;
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>.
+const MOST_CREATING: usize = 5;
 
 const TOKEN: &str = "ListStreams";
 
@@ -32,14 +30,10 @@ pub(in crate::kinesis) struct CreateStream {
     shard_count: Option<i64>,
     stream_mode_details: Option<ModeDetails>,
     max_record_size_in_ki_b: Option<i64>,
+    warm_throughput_mi_bps: Option<i64>,
+    record_distribution_strategy: Option<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ModeDetails {
-    stream_mode: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,23 +61,6 @@ pub(in crate::kinesis) struct ListStreams {
     limit: Option<i64>,
     exclusive_start_stream_name: Option<String>,
     next_token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(in crate::kinesis) struct ChangeRetention {
-    stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-    retention_period_hours: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(in crate::kinesis) struct UpdateMaxRecordSize {
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-    max_record_size_in_ki_b: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,33 +91,51 @@ impl Kinesis {
         let mode = request.stream_mode_details.and_then(|details| details.stream_mode);
         let on_demand = mode.as_deref() == Some("ON_DEMAND");
         if let Some(mode) = &mode {
-            one_of("streamModeDetails.streamMode", mode, &["PROVISIONED", "ON_DEMAND"])?;
+            one_of("streamModeDetails.streamMode", mode, &MODES)?;
         }
+        let warm_mibps = self.check_warm(request.warm_throughput_mi_bps, on_demand)?;
+        let strategy = request.record_distribution_strategy.as_deref();
+        let spreads = strategy.map_or(Ok(false), |strategy| check_strategy(strategy, on_demand))?;
         let shards = match request.shard_count {
             Some(_) if on_demand => {
                 return Err(validate::violation("shardCount", "", "Member must be null for a stream on demand"));
             }
-            None if on_demand => ON_DEMAND_SHARDS,
-            count => within("shardCount", required("shardCount", count)?, 1..=100_000)?,
+            None if on_demand => shards_for(warm_mibps.unwrap_or_default()),
+            count => within("shardCount", required("shardCount", count)?, 1..=u32::MAX)?,
         };
         let record_kib = request
             .max_record_size_in_ki_b
             .map_or(Ok(DEFAULT_RECORD_KIB), |kib| within("maxRecordSizeInKiB", kib, RECORD_KIB))?;
         super::tags::check(&request.tags)?;
-        check_shard_limit(self.open_shards(), shards)?;
-        let now = self.now();
-        let delay = u64::try_from(self.inner.delays.stream.as_millis()).unwrap_or(u64::MAX);
         let plan = Plan {
-            name: name.clone(),
+            name,
             on_demand,
+            spreads,
+            warm_mibps,
             record_kib,
             tags: request.tags,
-            created_millis: now,
-            active_millis: now.saturating_add(delay),
+            created_millis: self.now(),
+            delay_millis: self.inner.state_delay_millis,
         };
+        self.add_stream(plan, shards)
+    }
+
+    fn add_stream(&self, plan: Plan, shards: u32) -> Result<(), ApiError> {
+        self.sweep();
+        check_shard_limit(self.open_shards(), shards)?;
+        if plan.on_demand {
+            check_on_demand_limit(self.on_demand_streams())?;
+        }
+        let (now, name) = (plan.created_millis, plan.name.clone());
         let mut streams = write(&self.inner.streams);
         if streams.contains_key(&name) {
             return Err(in_use(format!("Stream {name} under account {ACCOUNT} already exists.")));
+        }
+        if streams.values().filter(|stream| stream.status(now) == Status::Creating).count() >= MOST_CREATING {
+            let message = format!(
+                "The account {ACCOUNT} has {MOST_CREATING} streams in state CREATING, the most it may have. Wait until one is ACTIVE."
+            );
+            return Err(ApiError::client("LimitExceededException", message));
         }
         let topology = Topology::new(shards, self.take_lanes(shards), now);
         streams.insert(name, Arc::new(Stream::new(plan, topology)));
@@ -149,15 +144,16 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn delete_stream(&self, request: &DeleteStream) -> Result<(), ApiError> {
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
-        let consumers = lock(&stream.registry).consumers().len();
+        let now = self.now();
+        let consumers = lock(&stream.registry).consumers(now).len();
         if consumers > 0 && request.enforce_consumer_deletion != Some(true) {
             return Err(in_use(format!(
                 "Stream {} under account {ACCOUNT} has {consumers} registered consumers. Deregister them, or set EnforceConsumerDeletion.",
                 stream.name
             )));
         }
-        write(&self.inner.streams).remove(&stream.name).ok_or_else(|| no_stream(&stream.name))?;
-        stream.close();
+        stream.delete(now, self.inner.state_delay_millis)?;
+        self.sweep();
         Ok(())
     }
 
@@ -167,7 +163,8 @@ impl Kinesis {
         let after =
             request.exclusive_start_shard_id.as_deref().map(|id| super::shards::number(id, &stream)).transpose()?;
         let now = self.now();
-        let mut shards = stream.shards(now);
+        // A stream that is being created has no shards to show yet.
+        let mut shards = if stream.status(now) == Status::Creating { Vec::new() } else { stream.shards(now) };
         shards.retain(|shard| after.is_none_or(|after| shard.number() > after));
         let has_more = shards.len() > limit;
         shards.truncate(limit);
@@ -182,21 +179,36 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn describe_stream_summary(&self, request: &StreamOnly) -> Result<Value, ApiError> {
         let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
-        let mut description = describe(&stream, self.now());
+        let now = self.now();
+        let mut description = describe(&stream, now);
         if let Some(fields) = description.as_object_mut() {
-            fields.insert("OpenShardCount".to_owned(), json!(stream.open_shards()));
-            fields.insert("ConsumerCount".to_owned(), json!(lock(&stream.registry).consumers().len()));
+            let (on_demand, spreads, warm) =
+                stream.config(|config| (config.on_demand, config.spreads, config.warm_mibps));
+            let open = if stream.status(now) == Status::Creating { 0 } else { stream.open_shards() };
+            fields.insert("OpenShardCount".to_owned(), json!(open));
+            fields.insert("ConsumerCount".to_owned(), json!(lock(&stream.registry).consumers(now).len()));
             fields.insert("MaxRecordSizeInKiB".to_owned(), json!(stream.record_kib()));
+            if on_demand {
+                let strategy = if spreads { "AUTO" } else { "USER_PARTITION_KEY" };
+                fields.insert("RecordDistributionStrategy".to_owned(), json!(strategy));
+            }
+            if on_demand && lock(&self.inner.commitment).holds(now) {
+                let warm = json!({ "TargetMiBps": warm.unwrap_or(open), "CurrentMiBps": open });
+                fields.insert("WarmThroughput".to_owned(), warm);
+            }
         }
         Ok(json!({ "StreamDescriptionSummary": description }))
     }
 
     pub(in crate::kinesis) fn list_streams(&self, request: &ListStreams) -> Result<StreamPage, ApiError> {
         let (limit, now) = (page("limit", request.limit, 100)?, self.now());
+        let start = request.exclusive_start_stream_name.as_deref();
+        start.map_or(Ok(()), |name| validate::name("exclusiveStartStreamName", name))?;
         let after: Option<String> = match &request.next_token {
             Some(token) => Some(super::shards::open_token(TOKEN, token, now)?),
             None => request.exclusive_start_stream_name.clone(),
         };
+        self.sweep();
         let streams = read(&self.inner.streams);
         let rest: Vec<_> =
             streams.values().filter(|stream| after.as_ref().is_none_or(|after| stream.name > *after)).collect();
@@ -208,52 +220,13 @@ impl Kinesis {
     }
 
     pub(in crate::kinesis) fn describe_limits(&self) -> Value {
-        let on_demand = read(&self.inner.streams).values().filter(|stream| stream.on_demand).count();
+        self.sweep();
         json!({
             "ShardLimit": SHARD_LIMIT,
             "OpenShardCount": self.open_shards(),
-            "OnDemandStreamCount": on_demand,
-            "OnDemandStreamCountLimit": 50,
+            "OnDemandStreamCount": self.on_demand_streams(),
+            "OnDemandStreamCountLimit": MOST_ON_DEMAND,
         })
-    }
-
-    pub(in crate::kinesis) fn increase_retention(&self, request: &ChangeRetention) -> Result<(), ApiError> {
-        let (stream, hours) = self.check_retention(request)?;
-        if hours < stream.retention_hours() {
-            return Err(retention_refused(&stream, hours, "shorter"));
-        }
-        stream.set_retention_hours(hours);
-        Ok(())
-    }
-
-    pub(in crate::kinesis) fn decrease_retention(&self, request: &ChangeRetention) -> Result<(), ApiError> {
-        let (stream, hours) = self.check_retention(request)?;
-        if hours > stream.retention_hours() {
-            return Err(retention_refused(&stream, hours, "longer"));
-        }
-        stream.set_retention_hours(hours);
-        Ok(())
-    }
-
-    fn check_retention(&self, request: &ChangeRetention) -> Result<(Arc<Stream>, u32), ApiError> {
-        let asked = required("retentionPeriodHours", request.retention_period_hours)?;
-        let stream = self.stream(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
-        stream.check_active(self.now())?;
-        let hours = u32::try_from(asked).ok().filter(|hours| RETENTION_HOURS.contains(hours));
-        let hours = hours.ok_or_else(|| {
-            let (least, most) = RETENTION_HOURS.into_inner();
-            invalid_argument(format!("Retention period must be from {least} to {most} hours, not {asked}."))
-        })?;
-        Ok((stream, hours))
-    }
-
-    pub(in crate::kinesis) fn update_max_record_size(&self, request: &UpdateMaxRecordSize) -> Result<(), ApiError> {
-        let kib =
-            within("maxRecordSizeInKiB", required("maxRecordSizeInKiB", request.max_record_size_in_ki_b)?, RECORD_KIB)?;
-        let stream = self.stream(None, request.stream_arn.as_deref())?;
-        stream.check_active(self.now())?;
-        stream.set_record_kib(kib);
-        Ok(())
     }
 
     pub(super) fn open_shards(&self) -> u32 {
@@ -261,23 +234,15 @@ impl Kinesis {
     }
 }
 
-fn retention_refused(stream: &Stream, hours: u32, than: &str) -> ApiError {
-    invalid_argument(format!(
-        "Requested retention period ({hours} hours) for stream {} can not be {than} than existing retention period ({} hours).",
-        stream.name,
-        stream.retention_hours()
-    ))
-}
-
 fn mode(stream: &Stream) -> Value {
-    json!({ "StreamMode": if stream.on_demand { "ON_DEMAND" } else { "PROVISIONED" } })
+    json!({ "StreamMode": if stream.config(|config| config.on_demand) { "ON_DEMAND" } else { "PROVISIONED" } })
 }
 
 fn summary(stream: &Stream, now_millis: u64) -> StreamSummary {
     StreamSummary {
         stream_name: stream.name.clone(),
         stream_arn: stream.arn(),
-        stream_status: stream.status(now_millis),
+        stream_status: stream.status(now_millis).word(),
         stream_mode_details: mode(stream),
         stream_creation_timestamp: wire::seconds(stream.created_millis),
     }
@@ -285,14 +250,19 @@ fn summary(stream: &Stream, now_millis: u64) -> StreamSummary {
 
 /// What both descriptions of a stream share.
 fn describe(stream: &Stream, now_millis: u64) -> Value {
-    json!({
+    let (key, metrics) = stream.config(|config| (config.encryption.key().map(str::to_owned), config.metrics.clone()));
+    let mut description = json!({
         "StreamName": stream.name,
         "StreamARN": stream.arn(),
-        "StreamStatus": stream.status(now_millis),
+        "StreamStatus": stream.status(now_millis).word(),
         "StreamModeDetails": mode(stream),
         "StreamCreationTimestamp": wire::seconds(stream.created_millis),
         "RetentionPeriodHours": stream.retention_hours(),
-        "EnhancedMonitoring": [{ "ShardLevelMetrics": [] }],
-        "EncryptionType": "NONE",
-    })
+        "EnhancedMonitoring": [{ "ShardLevelMetrics": metrics }],
+        "EncryptionType": if key.is_some() { KMS } else { "NONE" },
+    });
+    if let Some(key) = key {
+        description["KeyId"] = key.into();
+    }
+    description
 }

@@ -1,13 +1,15 @@
 //! SubscribeToShard: the checks before a subscription opens.
 
 use super::super::meter::FanOutMeter;
+use super::super::phases::Status;
 use super::super::position::{Asked, Position, invalid_sequence};
 use super::super::registry::Consumer;
 use super::super::shard::Shard;
-use super::super::subscription::Subscription;
+use super::super::subscription::{Opening, Subscription};
 use super::super::sync::lock;
 use super::super::validate::{self, in_use, required};
 use super::super::{Format, Kinesis, frame};
+use super::check_dry_run;
 use crate::api::{ApiError, Body};
 use http::{HeaderValue, Response, header};
 use serde::Deserialize;
@@ -20,6 +22,7 @@ pub(in crate::kinesis) struct SubscribeToShard {
     consumer_arn: Option<String>,
     shard_id: Option<String>,
     starting_position: Option<StartingPosition>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,21 +45,24 @@ impl Kinesis {
         validate::name("shardId", &shard)?;
         let start = required("startingPosition", request.starting_position)?;
         let kind = required("startingPosition.type", start.r#type)?;
-        let (stream, now) = (self.stream(None, Some(&arn))?, self.now());
-        let consumer = lock(&stream.registry).find(Some(&arn), None)?.clone();
-        if consumer.status(now) != "ACTIVE" {
-            return Err(in_use(format!("Consumer {arn} is not ACTIVE, instead in state {}.", consumer.status(now))));
+        let (stream, now) = (self.stream_of_consumer(&arn)?, self.now());
+        stream.check_usable(now)?;
+        let consumer = lock(&stream.registry).find(Some(&arn), None, now)?.clone();
+        let status = consumer.phases.status(now);
+        if status != Status::Active {
+            return Err(in_use(format!("Consumer {arn} is not ACTIVE, instead in state {}.", status.word())));
         }
         let shard = stream.shard(&shard, now)?;
-        let meter = self.inner.limits.then(|| lock(&stream.registry).meter(&consumer.name, shard.number(), now));
-        meter.iter().try_for_each(|meter| check_meter(meter, &consumer, &shard, now))?;
         let asked = Asked {
-            field: "startingPosition.type",
+            fields: ["startingPosition.type", "startingPosition.sequenceNumber"],
             kind: &kind,
             sequence: start.sequence_number.as_deref(),
             timestamp: start.timestamp,
         };
         let position = Position::parse(asked, shard.number(), &stream.name, now)?;
+        check_dry_run(request.dry_run)?;
+        let meter = self.inner.limits.then(|| lock(&stream.registry).meter(&consumer.name, shard.number(), now));
+        meter.iter().try_for_each(|meter| check_meter(meter, &consumer, &shard, now))?;
         let cursor = shard.locate(&position, &stream.name, stream.horizon(now))?;
         if cursor < shard.first() {
             let given = start.sequence_number.unwrap_or_default();
@@ -70,12 +76,12 @@ impl Kinesis {
         // Found once more under the lock: the consumer may have gone meanwhile, and a subscription without one would never hear of it.
         let ending = {
             let mut registry = lock(&stream.registry);
-            registry.find(Some(&arn), None)?;
+            registry.find(Some(&arn), None, now)?;
             registry.subscribe(&consumer.name, shard.number(), now)?
         };
-        let subscription =
-            Subscription::new(self.inner.clock.clone(), format, stream, shard, consumer.name, cursor, ending, meter);
-        let mut response = Response::new(subscription.into_body());
+        let (clock, consumer) = (self.inner.clock.clone(), consumer.name);
+        let opening = Opening { clock, format, stream, shard, consumer, cursor, ending, meter };
+        let mut response = Response::new(Subscription::new(opening).into_body());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
         Ok(response)
     }

@@ -44,10 +44,16 @@ proptest! {
         records in proptest::collection::vec((".{1,12}", proptest::collection::vec(any::<u8>(), 0..60)), 1..8),
         now in 0u64..10_000_000_000_000,
         behind: u64,
+        encrypted: bool,
     ) {
         let batch = batch(&records, now);
         let continuation = ORIGIN.record(8, now);
-        for json in [event(Some((ORIGIN, &batch)), &continuation, behind), get_records(Some((ORIGIN, &batch)), Ok("next\"one"), behind)] {
+        let mut encryption = Encryption::default();
+        if encrypted {
+            encryption.change(now, Some("alias/aws/kinesis".to_owned()), 0);
+        }
+        let records_of = Some(Records { origin: ORIGIN, batch: &batch, encryption: &encryption });
+        for json in [event(records_of, &continuation, behind), get_records(records_of, Ok("next\"one"), behind)] {
             let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
             prop_assert_eq!(&json["MillisBehindLatest"], behind);
             let found = json["Records"].as_array().unwrap();
@@ -58,6 +64,7 @@ proptest! {
                 prop_assert_eq!(&record["SequenceNumber"], &ORIGIN.record(index, now).to_string());
                 let arrival = record["ApproximateArrivalTimestamp"].as_f64().unwrap();
                 prop_assert_eq!(super::super::wire::millis(arrival).unwrap(), now);
+                prop_assert_eq!(record.get("EncryptionType").is_some_and(|kind| kind == "KMS"), encrypted);
             }
         }
     }

@@ -21,6 +21,20 @@ async fn a_consumer_is_found_by_arn_and_by_name_until_it_goes() {
     }
     assert_eq!(service.refused("DeregisterStreamConsumer", by_arn).await, "ResourceNotFoundException");
     assert_eq!(service.refused("DescribeStreamConsumer", json!({})).await, "InvalidArgumentException");
+    let arn = service.register("app").await;
+    let all = |name: &str, stream: String| json!({ "ConsumerARN": arn, "ConsumerName": name, "StreamARN": stream });
+    service.ok("DescribeStreamConsumer", all("app", stream.clone())).await;
+    for (request, code) in [
+        (all("other", stream.clone()), "InvalidArgumentException"),
+        (all("app", crate::kinesis::arn::stream("other")), "InvalidArgumentException"),
+        (all("a b", stream.clone()), "ValidationException"),
+        (json!({ "ConsumerARN": stream }), "ValidationException"),
+        (json!({ "StreamARN": arn, "ConsumerName": "app" }), "ResourceNotFoundException"),
+    ] {
+        assert_eq!(service.refused("DescribeStreamConsumer", request.clone()).await, code, "{request}");
+    }
+    let subscribe = json!({ "ConsumerARN": stream, "ShardId": "x", "StartingPosition": { "Type": "LATEST" } });
+    assert_eq!(service.refused("SubscribeToShard", subscribe).await, "ValidationException");
     assert_eq!(service.refused("RegisterStreamConsumer", json!({ "StreamARN": stream })).await, "ValidationException");
 }
 
@@ -44,6 +58,8 @@ async fn the_listing_goes_on_page_by_page_and_its_tokens_expire() {
     let next = json!({ "StreamARN": stream, "NextToken": first["NextToken"] });
     let second = service.ok("ListStreamConsumers", next.clone()).await;
     assert_eq!((names(&second), &second["NextToken"]), (vec!["d".to_owned()], &Value::Null));
+    let other = json!({ "StreamARN": crate::kinesis::arn::stream("other"), "NextToken": first["NextToken"] });
+    assert_eq!(service.refused("ListStreamConsumers", other).await, "InvalidArgumentException");
     pass(301).await;
     assert_eq!(service.refused("ListStreamConsumers", next).await, "ExpiredNextTokenException");
     assert_eq!(service.refused("ListStreamConsumers", json!({})).await, "ValidationException");
@@ -51,8 +67,9 @@ async fn the_listing_goes_on_page_by_page_and_its_tokens_expire() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_is_being_created_cannot_subscribe_yet() {
-    let service = Service::slow(Delays { stream: Duration::ZERO, consumer: Duration::from_secs(3) });
+    let service = Service::slow(3);
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
+    pass(3).await;
     let arn = service.register("app").await;
     let latest = json!({ "Type": "LATEST" });
     assert_eq!(service.subscribe_refused(&arn, "shardId-000000000000", latest.clone()).await, "ResourceInUseException");

@@ -58,8 +58,13 @@ async fn a_request_with_one_bad_record_stores_none() {
         (json!({ "PartitionKey": "", "Data": "" }), "ValidationException"),
         (json!({ "PartitionKey": "k".repeat(257), "Data": "" }), "ValidationException"),
         (json!({ "PartitionKey": "k", "Data": "no base64" }), "SerializationException"),
-        (json!({ "PartitionKey": "k", "Data": "", "ExplicitHashKey": "-1" }), "InvalidArgumentException"),
+        (json!({ "PartitionKey": "k", "Data": "", "ExplicitHashKey": "-1" }), "ValidationException"),
+        (
+            json!({ "PartitionKey": "k", "Data": "", "ExplicitHashKey": "340282366920938463463374607431768211456" }),
+            "InvalidArgumentException",
+        ),
         (entry("k", &"x".repeat(1024 * 1024)), "InvalidArgumentException"),
+        (entry("k", &"x".repeat(10 * 1024 * 1024 + 1)), "ValidationException"),
     ] {
         let request = json!({ "StreamName": "orders", "Records": [good, bad] });
         assert_eq!(service.refused("PutRecords", request).await, code);
@@ -71,8 +76,10 @@ async fn a_request_with_one_bad_record_stores_none() {
             "ValidationException"
         );
     }
-    let ordering = json!({ "StreamName": "orders", "PartitionKey": "k", "Data": "", "SequenceNumberForOrdering": "1" });
-    assert_eq!(service.refused("PutRecord", ordering).await, "InvalidArgumentException");
+    let ordering = |number: &str| json!({ "StreamName": "orders", "PartitionKey": "k", "Data": "", "SequenceNumberForOrdering": number });
+    for (number, code) in [("1", "InvalidArgumentException"), ("x", "ValidationException")] {
+        assert_eq!(service.refused("PutRecord", ordering(number)).await, code);
+    }
     assert_eq!(data(&service.get_all(0).await), Vec::<String>::new());
 }
 
@@ -155,6 +162,10 @@ async fn iterators_lead_on_and_expire() {
         assert_eq!(service.refused("GetRecords", json!({ "ShardIterator": iterator, "Limit": limit })).await, code);
     }
     assert_eq!(service.refused("GetRecords", json!({ "ShardIterator": "AAAA" })).await, "InvalidArgumentException");
+    for length in [0, 513] {
+        let request = json!({ "ShardIterator": "A".repeat(length) });
+        assert_eq!(service.refused("GetRecords", request).await, "ValidationException");
+    }
     pass(298).await;
     service.ok("GetRecords", json!({ "ShardIterator": first["NextShardIterator"] })).await;
     pass(3).await;
@@ -175,7 +186,8 @@ async fn an_iterator_does_not_outlive_its_stream() {
 #[tokio::test(start_paused = true)]
 async fn records_that_cannot_be_written_fail_one_by_one() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let service = Service(Kinesis::new(Clock::new(1.0).unwrap(), Some(file.path().join("below-a-file")), false));
+    let service =
+        Service(Kinesis::new(Clock::new(1.0).unwrap(), Some(file.path().join("below-a-file")), false, Duration::ZERO));
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
     let request = json!({ "StreamName": "orders", "Records": [entry("a", "1"), entry("b", "2")] });
     let answer = service.ok("PutRecords", request).await;

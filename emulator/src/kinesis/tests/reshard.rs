@@ -115,7 +115,8 @@ async fn splits_and_merges_that_do_not_fit_are_refused() {
         ("SplitShard", split(3, "0"), "InvalidArgumentException"),
         ("SplitShard", split(4, "6"), "InvalidArgumentException"),
         ("SplitShard", split(2, &u128::MAX.to_string()), "InvalidArgumentException"),
-        ("SplitShard", split(1, "x"), "InvalidArgumentException"),
+        ("SplitShard", split(1, "x"), "ValidationException"),
+        ("SplitShard", split(1, &"9".repeat(39)), "InvalidArgumentException"),
         ("SplitShard", split(77, "9"), "ResourceNotFoundException"),
         ("MergeShards", merge(3, 2), "InvalidArgumentException"),
         ("MergeShards", merge(0, 1), "InvalidArgumentException"),
@@ -147,7 +148,7 @@ async fn scaling_leaves_even_shards_and_a_true_lineage() {
         (7, "InvalidArgumentException"),
         (1, "InvalidArgumentException"),
         (0, "ValidationException"),
-        (10_001, "ValidationException"),
+        (10_001, "InvalidArgumentException"),
     ] {
         assert_eq!(service.refused("UpdateShardCount", scale(target)).await, code, "{target}");
     }
@@ -180,6 +181,10 @@ async fn list_shards_filters_by_lineage_and_time() {
         (json!({ "Type": "SOME" }), "ValidationException"),
         (json!({ "Type": "AT_TIMESTAMP" }), "InvalidArgumentException"),
         (json!({ "Type": "AFTER_SHARD_ID" }), "InvalidArgumentException"),
+        (json!({ "Type": "AFTER_SHARD_ID", "ShardId": "" }), "ValidationException"),
+        (json!({ "Type": "AT_LATEST", "ShardId": "shardId-000000000000" }), "InvalidArgumentException"),
+        (json!({ "Type": "AT_TRIM_HORIZON", "Timestamp": 5 }), "InvalidArgumentException"),
+        (json!({ "Type": "FROM_TIMESTAMP", "Timestamp": -5 }), "SerializationException"),
     ] {
         assert_eq!(
             service.refused("ListShards", json!({ "StreamName": "orders", "ShardFilter": filter })).await,

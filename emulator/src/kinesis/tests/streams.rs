@@ -76,7 +76,7 @@ async fn bad_requests_get_the_error_that_aws_gives() {
             json!({ "StreamName": name, "StreamARN": super::super::arn::stream("b") }),
             "InvalidArgumentException",
         ),
-        ("DescribeStream", json!({ "StreamARN": "arn:aws:sns:x" }), "ResourceNotFoundException"),
+        ("DescribeStream", json!({ "StreamARN": "arn:aws:sns:x" }), "ValidationException"),
         ("DescribeStream", json!({ "StreamName": name, "Limit": 0 }), "ValidationException"),
         ("DescribeStream", json!({ "StreamName": name, "ExclusiveStartShardId": "x" }), "ResourceNotFoundException"),
         ("IncreaseStreamRetentionPeriod", json!({ "StreamName": name }), "ValidationException"),
@@ -97,6 +97,15 @@ async fn bad_requests_get_the_error_that_aws_gives() {
         ),
         ("UpdateMaxRecordSize", json!({ "StreamARN": "x", "MaxRecordSizeInKiB": 10_241 }), "ValidationException"),
         ("ListStreams", json!({ "NextToken": "x" }), "InvalidArgumentException"),
+        ("ListStreams", json!({ "NextToken": "" }), "ValidationException"),
+        ("ListStreams", json!({ "ExclusiveStartStreamName": "a b" }), "ValidationException"),
+        ("ListStreams", json!({ "Limit": 10_001 }), "ValidationException"),
+        (
+            "DescribeStream",
+            json!({ "StreamARN": super::super::arn::consumer(name, "app", 1) }),
+            "ResourceNotFoundException",
+        ),
+        ("DescribeStream", json!({ "StreamName": "" }), "ValidationException"),
         ("FlyToTheMoon", json!({}), "UnknownOperationException"),
     ] {
         assert_eq!(service.refused(operation, request.clone()).await, code, "{operation} {request}");
@@ -130,7 +139,7 @@ async fn listing_goes_on_page_by_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_being_created_takes_no_records_yet() {
-    let service = Service::slow(Delays { stream: Duration::from_secs(10), consumer: Duration::from_secs(3) });
+    let service = Service::slow(10);
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
     let describe = json!({ "StreamName": "orders" });
     assert_eq!(

@@ -70,7 +70,7 @@ async fn a_subscription_ends_cleanly_after_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_faster_clock_brings_the_end_earlier() {
-    let service = Service(Kinesis::new(Clock::new(60.0).unwrap(), None, false));
+    let service = Service(Kinesis::new(Clock::new(60.0).unwrap(), None, false, Duration::ZERO));
     service.ok("CreateStream", json!({ "StreamName": "orders", "ShardCount": 1 })).await;
     let arn = service.register("app").await;
     let start = Instant::now();
@@ -129,7 +129,7 @@ async fn bad_requests_open_nothing() {
         (&arn, FIRST, json!({}), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "NOW" }), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER" }), "InvalidArgumentException"),
-        (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "" }), "InvalidArgumentException"),
+        (&arn, FIRST, json!({ "Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "" }), "ValidationException"),
         (&arn, FIRST, json!({ "Type": "AT_TIMESTAMP" }), "InvalidArgumentException"),
         (&arn, &other_shard, after(&json!(sequence)), "InvalidArgumentException"),
         (
@@ -283,7 +283,7 @@ async fn a_client_that_goes_away_leaves_nothing_behind() {
     assert!(Arc::strong_count(&stream) > streams && Arc::strong_count(&shard) > shards);
     drop(frames);
     assert_eq!((Arc::strong_count(&stream), Arc::strong_count(&shard)), (streams, shards));
-    assert_eq!(lock(&stream.registry).consumers().len(), 1);
+    assert_eq!(lock(&stream.registry).consumers(service.0.now()).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
