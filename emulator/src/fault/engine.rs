@@ -138,7 +138,7 @@ impl Faults {
     /// The log as NDJSON, oldest first, and how many entries before it were dropped.
     pub(crate) fn log(&self) -> (Vec<u8>, u64) {
         let state = self.state();
-        (state.log.iter().flat_map(|entry| line(entry)).collect(), state.dropped)
+        (state.log.iter().flat_map(line).collect(), state.dropped)
     }
 
     /// The plan in force, each rule with what it has seen, as JSON.
