@@ -6,7 +6,6 @@
 //! Source of shapes, bounds and errors: <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>.
 
 mod arn;
-mod bucket;
 mod filter;
 mod frame;
 mod hash;
@@ -30,6 +29,7 @@ mod validate;
 mod wire;
 
 use crate::api::{ApiError, Body, json_bytes};
+use crate::bucket;
 use crate::clock::Clock;
 use bytes::Bytes;
 use http::Response;
