@@ -23,6 +23,7 @@ mod store;
 mod stream;
 mod subscription;
 mod sync;
+mod tail;
 mod token;
 mod topology;
 mod validate;
@@ -42,6 +43,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use stream::Stream;
 use sync::{lock, read};
+pub(crate) use tail::{Child, Found, Tail};
 
 /// The Kinesis service of one region and account. Copies share their state.
 #[derive(Debug, Clone)]
