@@ -8,8 +8,9 @@ mod route;
 
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
-use crate::firehose::Firehose;
+use crate::firehose::{self, Firehose};
 use crate::kinesis::Kinesis;
+use crate::random::Random;
 use crate::s3::S3;
 use crate::settings::Settings;
 use crate::{api, tls};
@@ -21,6 +22,7 @@ use route::Services;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -60,7 +62,14 @@ impl Emulator {
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"))
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
         let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits);
-        let firehose = Firehose::new(clock, s3.clone());
+        let firehose = Firehose::new(firehose::Setup {
+            clock,
+            s3: s3.clone(),
+            kinesis: kinesis.clone(),
+            random: Random::from_entropy(),
+            limits: settings.limits,
+            state_delay: Duration::ZERO,
+        });
         let services = Services { kinesis: kinesis.clone(), firehose: firehose.clone(), dynamodb, s3: s3.clone() };
 
         let stop = CancellationToken::new();
