@@ -153,6 +153,8 @@ async fn expressions_extension_and_delimiter_make_an_object_that_readers_know() 
     let day = day.strip_prefix("dt=").expect("the day");
     assert_eq!((day.len(), random.len()), (10, 11), "{key}");
     assert!(name.starts_with(&format!("orders-1-{day}-")) && name.ends_with(".json.gz"), "{key}");
+    let head = s3.head_object().bucket("lake").key(key).send().await.expect("the object's headers");
+    assert_eq!((head.content_encoding(), head.content_type()), (Some("gzip"), Some("application/octet-stream")));
     let mut text = String::new();
     flate2::read::GzDecoder::new(content.as_slice()).read_to_string(&mut text).expect("a gzip member");
     assert_eq!(text, "{}\n[]\n");

@@ -24,6 +24,7 @@ const RETRY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 struct Object {
     lane: Lane,
     key: String,
+    content_encoding: Option<&'static str>,
     chunks: Vec<Bytes>,
     /// How many records it holds.
     count: usize,
@@ -69,7 +70,11 @@ impl Channel {
             Lane::Failed(_) => Compression::Uncompressed,
         };
         match compression.apply(batch.records, id).await {
-            Ok(chunks) => self.put(&Object { lane, key, chunks, count, newest }, s3, &self.clock).await,
+            Ok(chunks) => {
+                let content_encoding = compression.content_encoding();
+                let object = Object { lane, key, content_encoding, chunks, count, newest };
+                self.put(&object, s3, &self.clock).await;
+            }
             Err(error) => tracing::error!(%error, key, records = count, "Firehose lost records: cannot compress them"),
         }
         self.budget.give(cost);
@@ -81,7 +86,7 @@ impl Channel {
             // Looked up each time, so that another bucket helps what waits for one that is missing.
             let definition = self.definition();
             let (stream, bucket) = (&definition.name, &definition.destination_of(object.lane).bucket);
-            let Err(error) = s3.put(bucket, key, object.chunks.clone()).await else {
+            let Err(error) = s3.put(bucket, key, object.content_encoding, object.chunks.clone()).await else {
                 tracing::debug!(stream, bucket, key, records, "Firehose wrote an object");
                 return;
             };
