@@ -6,6 +6,7 @@
 
 mod apply;
 mod body;
+mod delivery;
 mod effect;
 mod engine;
 mod partial;

@@ -7,7 +7,6 @@
 
 mod account;
 mod arn;
-mod bucket;
 mod cbor;
 mod config;
 mod encryption;
@@ -32,6 +31,7 @@ mod stream;
 mod subject;
 mod subscription;
 mod sync;
+mod tail;
 mod token;
 mod topology;
 mod truth;
@@ -39,6 +39,7 @@ mod validate;
 mod wire;
 
 use crate::api::{ACCOUNT, ApiError, Body};
+use crate::bucket;
 use crate::clock::Clock;
 use bytes::Bytes;
 pub(crate) use format::Format;
@@ -53,6 +54,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use stream::Stream;
 use sync::{lock, read, write};
+pub(crate) use tail::{Child, Found, Tail};
 
 /// The Kinesis service of one region and account. Copies share their state.
 #[derive(Debug, Clone)]

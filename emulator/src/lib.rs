@@ -9,6 +9,7 @@
 //! mistake in the consumer is not repeated in what the consumer is tested against.
 
 mod api;
+mod bucket;
 mod clock;
 mod dynamodb;
 mod fault;

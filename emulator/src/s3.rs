@@ -71,17 +71,24 @@ impl S3 {
         self.store.stop().await;
     }
 
-    /// Writes `chunks`, joined, as the object `key`, as PutObject does.
+    /// Writes `chunks`, joined, as the object `key`, with the `Content-Encoding` given, as PutObject does.
     ///
     /// # Errors
     /// What PutObject answers, such as `NoSuchBucket`. The object is then as it was before.
-    pub(crate) async fn put(&self, bucket: &str, key: &str, chunks: Vec<Bytes>) -> Result<(), S3Error> {
+    pub(crate) async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_encoding: Option<&str>,
+        chunks: Vec<Bytes>,
+    ) -> Result<(), S3Error> {
         let length: usize = chunks.iter().map(Bytes::len).sum();
         let body = StreamingBlob::wrap(futures_util::stream::iter(chunks.into_iter().map(Ok::<_, Infallible>)));
         let input = PutObjectInput {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             body: Some(body),
+            content_encoding: content_encoding.map(str::to_owned),
             content_length: i64::try_from(length).ok(),
             content_type: Some("application/octet-stream".to_owned()),
             ..PutObjectInput::default()

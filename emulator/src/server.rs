@@ -15,7 +15,7 @@ mod route;
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::fault::{Faults, Plan};
-use crate::firehose::Firehose;
+use crate::firehose::{self, Firehose};
 use crate::journal::Journals;
 use crate::kinesis::Kinesis;
 use crate::random::Random;
@@ -72,7 +72,16 @@ impl Core {
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"), clock.clone(), journals())
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
         let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits, settings.state_delay);
-        let firehose = Firehose::new(clock.clone(), s3.clone(), journals());
+        let firehose = Firehose::new(firehose::Setup {
+            clock: clock.clone(),
+            s3: s3.clone(),
+            kinesis: kinesis.clone(),
+            random: random.clone(),
+            faults: faults.clone(),
+            journals: journals(),
+            limits: settings.limits,
+            state_delay: settings.state_delay,
+        });
         let truth = settings.truth;
         let services = Arc::new(Services { kinesis, firehose, dynamodb, s3, faults, clock, random, truth, http2 });
         let (stop, streams) = (CancellationToken::new(), Streams::new());

@@ -1,5 +1,6 @@
 //! A plan of faults, read from TOML and checked before any of it holds.
 
+use super::delivery::DELIVER;
 use super::effect::{Effect, Point};
 use super::subject::{On, Service};
 use super::trigger::When;
@@ -104,6 +105,9 @@ impl Rule {
     }
 
     fn check_effect(&self) -> Result<(), String> {
+        if self.on.operation.as_deref() == Some(DELIVER) {
+            return self.check_delivery();
+        }
         match &self.effect {
             Effect::Error(error) => check_status(error.status),
             Effect::Replace(replace) => check_status(Some(replace.status)),
@@ -124,6 +128,15 @@ impl Rule {
                 Err("speed must be a finite number, 0 (stands still) or above".to_owned())
             }
             effect => effect.point().map_or(Ok(()), |point| self.check_point(point)),
+        }
+    }
+
+    /// Firehose's own writes have no client whose connection could be cut.
+    fn check_delivery(&self) -> Result<(), String> {
+        let whole = self.effect.point().is_none();
+        match self.effect {
+            Effect::Error(_) | Effect::Delay(_) | Effect::Duplicate(_) | Effect::Clock(_) if whole => Ok(()),
+            _ => Err(format!("{DELIVER} knows error, delay, duplicate and clock, on the whole of an object")),
         }
     }
 

@@ -116,8 +116,9 @@ impl On {
             (&kinesis, &[Service::Kinesis]),
             (&firehose, &[Service::Firehose]),
             (&dynamodb, &[Service::DynamoDb]),
-            (&s3, &[Service::S3]),
-            (&key, &[Service::S3, Service::DynamoDb]),
+            // Firehose's own writes have a bucket and a key.
+            (&s3, &[Service::S3, Service::Firehose]),
+            (&key, &[Service::S3, Service::DynamoDb, Service::Firehose]),
         ];
         groups.iter().filter(|(_, owners)| !owners.contains(&self.service)).find_map(|(names, _)| given(names))
     }

@@ -95,6 +95,10 @@ fn a_bad_plan_is_refused_with_its_place_and_its_remedy() {
         ("[[fault]]\non = { service = \"s3\", table = \"a\" }\neffect = { cut = {} }".to_owned(), "names no table"),
         ("[[fault]]\non = { service = \"s3\" }\neffect = { duplicate = {} }".to_owned(), "not applied twice"),
         (
+            "[[fault]]\non = { service = \"firehose\", operation = \"Deliver\" }\neffect = { cut = {} }".to_owned(),
+            "Deliver knows error, delay",
+        ),
+        (
             "[[fault]]\non = { service = \"s3\" }\neffect = { cut = { after_events = 1 } }".to_owned(),
             "SubscribeToShard",
         ),

@@ -20,8 +20,10 @@ pub(super) struct Hints {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) records: Vec<Bytes>,
-    /// When the first record arrived, in emulated time; it names the object.
+    /// When the oldest record arrived, in emulated time; it names the object.
     pub(super) oldest: SystemTime,
+    /// When the last record came in, in emulated time; it says how long the object is tried.
+    pub(super) newest: SystemTime,
     bytes: usize,
 }
 
@@ -37,7 +39,7 @@ pub(super) fn cost(record: &Bytes) -> usize {
     record.len() + RECORD_OVERHEAD
 }
 
-/// What the delivery task does next.
+/// What becomes of the buffers next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Write this as one object.
@@ -67,11 +69,13 @@ impl Buffers {
         self.limit_bytes = limit_bytes;
     }
 
-    /// Adds a record that arrived at `arrival`. If it is the first of a buffer, that buffer closes at `deadline` at the
-    /// latest.
-    pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, deadline: SystemTime) {
-        let empty = || (Batch { records: Vec::new(), oldest: arrival, bytes: 0 }, deadline);
+    /// Adds a record that arrived at `arrival`, at its source if it has one, and came in `now`. If it is the first of a
+    /// buffer, that buffer closes at `deadline` at the latest.
+    pub(super) fn push(&mut self, record: Bytes, arrival: SystemTime, now: SystemTime, deadline: SystemTime) {
+        let empty = || (Batch { records: Vec::new(), oldest: arrival, newest: now, bytes: 0 }, deadline);
         let (batch, _) = self.open.get_or_insert_with(empty);
+        batch.oldest = batch.oldest.min(arrival);
+        batch.newest = batch.newest.max(now);
         batch.bytes += record.len();
         batch.records.push(record);
         if batch.bytes >= self.limit_bytes {
@@ -89,6 +93,17 @@ impl Buffers {
             (None, Some((_, deadline))) => Step::WaitUntil(*deadline),
             (None, None) => Step::WaitForRecords,
         }
+    }
+
+    /// The oldest arrival in the batch that [`Buffers::next`] would give; `None` if none is due.
+    pub(super) fn due(&self, now: SystemTime, all: bool) -> Option<SystemTime> {
+        let open = self.open.as_ref().filter(|(_, deadline)| all || *deadline <= now).map(|(batch, _)| batch);
+        self.closed.front().or(open).map(|batch| batch.oldest)
+    }
+
+    /// When the open buffer closes at the latest.
+    pub(super) fn deadline(&self) -> Option<SystemTime> {
+        self.open.as_ref().map(|(_, deadline)| *deadline)
     }
 
     fn close(&mut self) {
@@ -124,12 +139,14 @@ mod tests {
         fn push(&mut self, second: u64, record: Bytes) {
             let arrival = self.at(second);
             let deadline = self.at(second) + INTERVAL;
-            self.buffers.push(record, arrival, deadline);
+            self.buffers.push(record, arrival, arrival, deadline);
         }
 
         fn next(&mut self, second: u64, all: bool) -> Step {
-            let now = self.at(second);
-            self.buffers.next(now, all)
+            let (now, oldest) = (self.at(second), self.buffers.due(self.at(second), all));
+            let step = self.buffers.next(now, all);
+            assert_eq!(oldest, if let Step::Write(batch) = &step { Some(batch.oldest) } else { None });
+            step
         }
     }
 
@@ -153,6 +170,16 @@ mod tests {
         assert_eq!(clocked.next(69, false), Step::WaitUntil(clocked.at(70)));
         let Step::Write(batch) = clocked.next(70, false) else { panic!("an old buffer is due") };
         assert_eq!(batch.records.len(), 2);
+    }
+
+    #[test]
+    fn a_batch_knows_its_oldest_arrival_and_when_its_last_record_came_in() {
+        let mut clocked = Clocked::new(100);
+        clocked.push(10, record(1, 1));
+        let (early, now) = (clocked.at(3), clocked.at(12));
+        clocked.buffers.push(record(2, 1), early, now, now + INTERVAL);
+        let Step::Write(batch) = clocked.next(70, false) else { panic!("an old buffer is due") };
+        assert_eq!((batch.oldest, batch.newest), (early, now));
     }
 
     #[test]

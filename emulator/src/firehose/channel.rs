@@ -1,33 +1,31 @@
 //! One delivery stream at work: records come in under a lock, one task writes them to S3, object after object.
 
+mod delivery;
+
 use super::budget::Budget;
-use super::buffer::{self, Batch, Buffers, Step};
-use super::definition::Definition;
-use super::processing::delimited;
-use super::{lock, name, not_found};
+use super::definition::{Definition, Status};
+use super::lane::{Lane, Lanes};
+use super::quota::Throughput;
+use super::{Setup, intake, invalid, lock, not_found, put};
 use crate::api::ApiError;
 use crate::clock::Clock;
-use crate::s3::S3;
+use crate::fault::Faults;
+use crate::journal::Journals;
+use crate::random::Random;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-/// The emulated wait before an object that S3 refused is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// The emulated time after which an object that S3 refuses is given up
-/// (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>).
-const RETRY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What became of one record of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It will be written; this is its RecordId.
     Accepted(String),
-    /// There was no room.
+    /// There was no room, or it was past a quota.
     Refused,
 }
 
@@ -35,6 +33,10 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Channel {
     state: Mutex<State>,
+    clock: Clock,
+    random: Random,
+    faults: Faults,
+    journals: Journals,
     budget: Arc<Budget>,
     /// Told whenever a record came in or draining began.
     wake: Notify,
@@ -46,17 +48,22 @@ pub(super) struct Channel {
 #[derive(Debug)]
 struct State {
     definition: Arc<Definition>,
-    buffers: Buffers,
+    lanes: Lanes,
+    /// `None` without limits on rates.
+    throughput: Option<Throughput>,
 }
 
 impl Channel {
-    /// A delivery stream that takes what it buffers from `budget`.
-    pub(super) fn new(definition: Definition, budget: Arc<Budget>) -> Self {
+    /// A delivery stream that takes what it buffers from `budget`, and with `limits` no more than AWS's quotas.
+    pub(super) fn new(definition: Definition, setup: &Setup, budget: Arc<Budget>) -> Self {
+        let Setup { clock, random, faults, journals, limits, .. } = setup.clone();
+        let throughput = limits.then(|| Throughput::full(clock.now_millis()));
         Self {
-            state: Mutex::new(State {
-                buffers: Buffers::new(definition.destination.hints.bytes),
-                definition: Arc::new(definition),
-            }),
+            state: Mutex::new(State { definition: Arc::new(definition), lanes: Lanes::default(), throughput }),
+            clock,
+            random,
+            faults,
+            journals,
             budget,
             wake: Notify::new(),
             draining: CancellationToken::new(),
@@ -78,37 +85,90 @@ impl Channel {
     ) -> Result<(), ApiError> {
         let mut state = lock(&self.state);
         let changed = change(&state.definition)?;
-        state.buffers.set_limit(changed.destination.hints.bytes);
+        state.lanes.set_limits(&changed);
         state.definition = Arc::new(changed);
         Ok(())
     }
 
-    /// Adds records in their order. One that finds no room is refused alone.
+    /// Adds records of one call in their order. One that finds no room, or is past a quota, is refused alone.
     ///
     /// # Errors
-    /// `ResourceNotFoundException` once the delivery stream is being deleted.
-    pub(super) fn accept(&self, records: Vec<Bytes>, clock: &Clock) -> Result<Vec<Outcome>, ApiError> {
-        let mut state = lock(&self.state);
-        let State { definition, buffers } = &mut *state;
-        if self.draining.is_cancelled() {
-            return Err(not_found(&definition.name));
-        }
-        let destination = &definition.destination;
-        // Read under the lock, so that a later record never has an earlier arrival.
-        let arrival = clock.now();
-        let deadline = arrival + destination.hints.interval;
-        let add = |record: Bytes| {
-            let record = delimited(record, destination.delimiter.as_ref());
-            if !self.budget.take(buffer::cost(&record)) {
-                return Outcome::Refused;
+    /// `ResourceNotFoundException` while the delivery stream is being made and once it is being deleted,
+    /// `InvalidArgumentException` if it has a source of its own, `ServiceUnavailableException` if there were too many
+    /// calls this second.
+    pub(super) fn accept(&self, records: Vec<Bytes>) -> Result<Vec<Outcome>, ApiError> {
+        let (definition, admitted) = self.admit(&records)?;
+        // Records are processed without the lock, which no other call has to wait for.
+        let arrival = self.clock.now();
+        let (mut processed, mut full) = (Vec::with_capacity(records.len()), false);
+        for (record, admitted) in records.into_iter().zip(admitted) {
+            // What may grow is not looked at for nothing.
+            if !admitted || (full && definition.destination.pipeline.decompress) {
+                processed.push(None);
+                continue;
             }
-            buffers.push(record, arrival, deadline);
-            Outcome::Accepted(Uuid::new_v4().to_string())
-        };
-        let outcomes = records.into_iter().map(add).collect();
+            let raw = self.journals.on().then(|| record.clone());
+            let items = intake::process(&definition.destination, record, arrival, arrival);
+            full = !self.budget.take(intake::cost(&items));
+            processed.push((!full).then_some((items, raw)));
+        }
+        let taken = processed.iter().flatten().map(|(items, _)| items);
+        let mut state = self.open_or_give_back(taken)?;
+        let mut truth = Vec::new();
+        let outcomes = processed.into_iter().map(|processed| match processed {
+            Some((items, raw)) => {
+                self.push(&mut state, items, None);
+                let id = self.random.uuid().to_string();
+                truth.extend(raw.map(|raw| Self::line(arrival, Some(&id), &raw)));
+                Outcome::Accepted(id)
+            }
+            None => Outcome::Refused,
+        });
+        let outcomes = outcomes.collect();
+        // Under the lock, so that the journal has the order of acceptance.
+        self.journals.write(&definition.name, truth);
         drop(state);
         self.wake.notify_one();
         Ok(outcomes)
+    }
+
+    /// Adds a record of the source, which arrived there at `arrival`, as soon as there is room for what becomes of it.
+    /// `None` once the delivery stream is drained. Dropped while it waits, it has added nothing.
+    pub(super) async fn absorb(&self, record: Bytes, arrival: SystemTime) -> Option<()> {
+        let definition = self.definition();
+        let raw = self.journals.on().then(|| record.clone());
+        let items = intake::process(&definition.destination, record, arrival, self.clock.now());
+        if !self.until_drained(self.budget.acquire(intake::cost(&items))).await? {
+            let stream = &definition.name;
+            tracing::error!(stream, "Firehose lost a record: it is larger than all that may be buffered");
+            return Some(());
+        }
+        let mut state = self.open_or_give_back(std::iter::once(&items)).ok()?;
+        self.push(&mut state, items, Some(arrival));
+        self.journals.write(&definition.name, raw.map(|raw| Self::line(self.clock.now(), None, &raw)));
+        drop(state);
+        self.wake.notify_one();
+        Some(())
+    }
+
+    /// Returns when so many bytes could be buffered.
+    pub(super) async fn room_for(&self, bytes: u64) {
+        // Held by nobody after that: what becomes of the bytes is counted when it is known.
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if self.budget.acquire(bytes).await {
+            self.budget.give(bytes);
+        }
+    }
+
+    /// Returns when the delivery stream has been made.
+    pub(super) async fn active(&self) {
+        let active = self.definition().active;
+        self.clock.sleep_until(active).await;
+    }
+
+    /// What `future` gives, or `None` if the delivery stream is drained before that.
+    pub(super) async fn until_drained<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.draining.run_until_cancelled(future).await
     }
 
     /// Refuses further records and makes all that is buffered due.
@@ -124,80 +184,53 @@ impl Channel {
         self.finished.cancelled().await;
     }
 
-    /// Writes what becomes due, one object after the other, until drained.
-    pub(super) async fn deliver(self: Arc<Self>, s3: S3, clock: Clock) {
-        let _finished = self.finished.clone().drop_guard();
-        while let Some(step) = self.next(clock.now()) {
-            match step {
-                Step::Write(batch) => self.write(batch, &s3, &clock).await,
-                Step::WaitUntil(due) => {
-                    tokio::select! {
-                        biased;
-                        () = clock.sleep_until(due) => {}
-                        () = self.wake.notified() => {}
-                    }
-                }
-                Step::WaitForRecords => self.wake.notified().await,
-            }
-        }
-    }
-
-    /// The next step; `None` when drained and nothing is left.
-    fn next(&self, now: SystemTime) -> Option<Step> {
+    /// Lets a call in, and says which of its records may pass.
+    fn admit(&self, records: &[Bytes]) -> Result<(Arc<Definition>, Vec<bool>), ApiError> {
         let mut state = lock(&self.state);
-        let draining = self.draining.is_cancelled();
-        let step = state.buffers.next(now, draining);
-        (!draining || matches!(step, Step::Write(_))).then_some(step)
-    }
-
-    /// Writes one object, again and again if need be; the name stays, so that a retry does not make a second object.
-    /// While draining, the first failure is the last.
-    async fn write(&self, batch: Batch, s3: &S3, clock: &Clock) {
-        let (cost, count, id) = (batch.cost(), batch.records.len(), Uuid::new_v4());
-        let definition = self.definition();
-        let key = name::object_key(&definition, batch.oldest, id);
-        match definition.destination.compression.apply(batch.records, id).await {
-            Ok(chunks) => self.write_chunks(&key, chunks, count, s3, clock).await,
-            Err(error) => tracing::error!(%error, key, records = count, "Firehose lost records: cannot compress them"),
+        let State { definition, throughput, .. } = &mut *state;
+        if self.draining.is_cancelled() || definition.status(self.clock.now()) == Status::Creating {
+            return Err(not_found(&definition.name));
         }
-        self.budget.give(cost);
-    }
-
-    async fn write_chunks(&self, key: &str, chunks: Vec<Bytes>, count: usize, s3: &S3, clock: &Clock) {
-        let began = clock.now();
-        loop {
-            // Looked up each time, so that another bucket helps what waits for one that is missing.
-            let definition = self.definition();
-            let (stream, bucket) = (&definition.name, &definition.destination.bucket);
-            let Err(error) = s3.put(bucket, key, chunks.clone()).await else {
-                tracing::debug!(stream, bucket, key, records = count, "Firehose wrote an object");
-                return;
-            };
-            if self.draining.is_cancelled() || gives_up(began, clock.now()) {
-                tracing::error!(%error, stream, bucket, records = count, "Firehose lost records: S3 refused the last write");
-                return;
+        if let Some(source) = &definition.source {
+            return Err(invalid(source.no_direct_put()));
+        }
+        let now = self.clock.now_millis();
+        let admitted = match throughput {
+            Some(throughput) => {
+                if !throughput.request(now) {
+                    return Err(put::slow_down());
+                }
+                records.iter().map(|record| throughput.record(now, record.len() as u64)).collect()
             }
-            tracing::warn!(%error, stream, bucket, key, "Firehose cannot write an object yet, and will try again");
-            self.draining.run_until_cancelled(clock.sleep(RETRY_AFTER)).await;
-        }
+            None => vec![true; records.len()],
+        };
+        Ok((Arc::clone(definition), admitted))
     }
-}
 
-/// Whether an object that was first tried at `began` is not tried again after `now`.
-fn gives_up(began: SystemTime, now: SystemTime) -> bool {
-    now.duration_since(began).unwrap_or_default() >= RETRY_FOR
-}
+    /// The state, if records may still come in; else what was taken for them is given back.
+    fn open_or_give_back<'a>(
+        &self,
+        taken: impl Iterator<Item = &'a Vec<(Lane, Bytes)>>,
+    ) -> Result<MutexGuard<'_, State>, ApiError> {
+        let state = lock(&self.state);
+        if !self.draining.is_cancelled() {
+            return Ok(state);
+        }
+        self.budget.give(taken.map(|items| intake::cost(items)).sum());
+        Err(not_found(&state.definition.name))
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// One accepted record, as the journal has it; a record of the source has no id.
+    fn line(time: SystemTime, id: Option<&str>, data: &[u8]) -> Value {
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        json!({ "TimeMillis": millis, "RecordId": id, "Data": STANDARD.encode(data) })
+    }
 
-    #[test]
-    fn an_object_is_given_up_after_a_day() {
-        let began = SystemTime::UNIX_EPOCH;
-        assert!(!gives_up(began, began));
-        assert!(!gives_up(began, began + Duration::from_secs(86_399)));
-        assert!(gives_up(began, began + Duration::from_secs(86_400)));
-        assert!(!gives_up(began + Duration::from_secs(1), began), "a clock that was set back gives nothing up");
+    fn push(&self, state: &mut State, items: Vec<(Lane, Bytes)>, arrival: Option<SystemTime>) {
+        // Read under the lock, so that a later record never has an earlier arrival.
+        let now = self.clock.now();
+        let State { definition, lanes, .. } = state;
+        lanes.push(items, arrival.unwrap_or(now), now, definition);
     }
 }

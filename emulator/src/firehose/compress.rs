@@ -51,6 +51,17 @@ impl Compression {
         }
     }
 
+    /// The object's `Content-Encoding`, as others saw AWS set it (<https://github.com/floci-io/floci/pull/2410>).
+    pub(super) fn content_encoding(self) -> Option<&'static str> {
+        match self {
+            Self::Uncompressed => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zip => Some("zip"),
+            Self::Snappy => Some("snappy-java"),
+            Self::HadoopSnappy => Some("hadoop-snappy"),
+        }
+    }
+
     /// The object's bytes: the records joined without anything in between, or that compressed as a whole. `id` names
     /// the entry of a ZIP archive.
     ///

@@ -1,6 +1,6 @@
 //! Describing and listing delivery streams.
 
-use super::definition::{DESTINATION_ID, Definition, MIB};
+use super::definition::{BACKUP, DESTINATION_ID, Definition, Destination, MIB, Source};
 use super::invalid;
 use crate::api::ApiError;
 use serde::Deserialize;
@@ -28,51 +28,73 @@ pub(super) struct ListRequest {
     exclusive_start_delivery_stream_name: Option<String>,
 }
 
-/// A page of `names`, which must be sorted.
-pub(super) fn list<'a>(request: &ListRequest, names: impl Iterator<Item = &'a str>) -> Result<Value, ApiError> {
+/// A page of the names in `streams`, which must be sorted and have their types with them.
+pub(super) fn list<'a>(
+    request: &ListRequest,
+    streams: impl Iterator<Item = (&'a str, &'static str)>,
+) -> Result<Value, ApiError> {
     let limit = request.limit.unwrap_or(DEFAULT_NAMES);
     if !(1..=MAX_NAMES).contains(&limit) {
         return Err(invalid(format!("Limit must be between 1 and {MAX_NAMES}, and is {limit}")));
     }
-    let of_type = request.delivery_stream_type.as_deref().is_none_or(|wanted| wanted == "DirectPut");
+    let wanted = request.delivery_stream_type.as_deref();
     let after = request.exclusive_start_delivery_stream_name.as_deref();
-    let mut names = names.filter(|name| of_type && after.is_none_or(|after| *name > after));
+    let mut names = streams
+        .filter(|(name, kind)| wanted.is_none_or(|wanted| wanted == *kind) && after.is_none_or(|after| *name > after))
+        .map(|(name, _)| name);
     let page: Vec<&str> = names.by_ref().take(limit).collect();
     Ok(json!({ "DeliveryStreamNames": page, "HasMoreDeliveryStreams": names.next().is_some() }))
 }
 
-/// The answer of DescribeDeliveryStream.
-pub(super) fn describe(definition: &Definition) -> Value {
-    let plain = destination(definition);
-    let mut extended = plain.clone();
-    extended.insert("S3BackupMode".to_owned(), json!("Disabled"));
-    extended.insert("CustomTimeZone".to_owned(), json!(definition.destination.time_zone()));
-    copy(definition, &["FileExtension", "ProcessingConfiguration"], &mut extended);
+/// The answer of DescribeDeliveryStream at `now`.
+pub(super) fn describe(definition: &Definition, now: SystemTime) -> Value {
+    let source = definition.source.as_ref();
     let mut description = json!({
         "DeliveryStreamName": definition.name,
         "DeliveryStreamARN": definition.arn(),
-        "DeliveryStreamStatus": "ACTIVE",
-        "DeliveryStreamType": "DirectPut",
-        "DeliveryStreamEncryptionConfiguration": { "Status": "DISABLED" },
+        "DeliveryStreamStatus": definition.status(now).name(),
+        "DeliveryStreamType": Source::kind(source),
+        "DeliveryStreamEncryptionConfiguration": definition.encryption.describe(now),
         "VersionId": definition.version.to_string(),
         "CreateTimestamp": seconds(definition.created),
         "HasMoreDestinations": false,
         "Destinations": [{
             "DestinationId": DESTINATION_ID,
-            "S3DestinationDescription": plain,
-            "ExtendedS3DestinationDescription": extended,
+            "S3DestinationDescription": destination(&definition.destination, &definition.members),
+            "ExtendedS3DestinationDescription": extended(definition),
         }],
     });
-    if let (Some(updated), Some(members)) = (definition.updated, description.as_object_mut()) {
-        members.insert("LastUpdateTimestamp".to_owned(), json!(seconds(updated)));
+    let updated = definition.updated.map(|updated| ("LastUpdateTimestamp", json!(seconds(updated))));
+    let source = source.map(|source| {
+        let described = json!({
+            "KinesisStreamARN": source.stream_arn,
+            "RoleARN": source.role_arn,
+            "DeliveryStartTimestamp": seconds(source.started),
+        });
+        ("Source", json!({ "KinesisStreamSourceDescription": described }))
+    });
+    if let Some(members) = description.as_object_mut() {
+        members.extend(updated.into_iter().chain(source).map(|(name, value)| (name.to_owned(), value)));
     }
     json!({ "DeliveryStreamDescription": description })
 }
 
-fn destination(definition: &Definition) -> Map<String, Value> {
-    let destination = &definition.destination;
+fn extended(definition: &Definition) -> Map<String, Value> {
+    let mut extended = destination(&definition.destination, &definition.members);
+    let backup = definition.destination.backup.as_deref();
+    extended.insert("S3BackupMode".to_owned(), json!(if backup.is_some() { "Enabled" } else { "Disabled" }));
+    if let (Some(backup), Some(members)) = (backup, definition.members.get(BACKUP).and_then(Value::as_object)) {
+        extended.insert("S3BackupDescription".to_owned(), Value::Object(destination(backup, members)));
+    }
+    extended.insert("CustomTimeZone".to_owned(), json!(definition.destination.time_zone()));
+    copy(&definition.members, &["FileExtension", "ProcessingConfiguration"], &mut extended);
+    extended
+}
+
+/// A destination whose request had these `members`.
+fn destination(destination: &Destination, members: &Map<String, Value>) -> Map<String, Value> {
     let mut described = Map::new();
-    copy(definition, &["Prefix", "ErrorOutputPrefix"], &mut described);
+    copy(members, &["Prefix", "ErrorOutputPrefix"], &mut described);
     described.entry("Prefix").or_insert_with(|| json!(""));
     let members = [
         ("RoleARN", json!(destination.role_arn)),
@@ -93,8 +115,8 @@ fn destination(definition: &Definition) -> Map<String, Value> {
 }
 
 /// Members that are told as they were given.
-fn copy(definition: &Definition, names: &[&str], to: &mut Map<String, Value>) {
-    let given = definition.members.iter().filter(|(name, value)| names.contains(&name.as_str()) && !value.is_null());
+fn copy(members: &Map<String, Value>, names: &[&str], to: &mut Map<String, Value>) {
+    let given = members.iter().filter(|(name, value)| names.contains(&name.as_str()) && !value.is_null());
     to.extend(given.map(|(name, value)| (name.clone(), value.clone())));
 }
 
@@ -106,11 +128,11 @@ fn seconds(time: SystemTime) -> f64 {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 3] = ["a", "b", "c"];
+    const STREAMS: [(&str, &str); 3] = [("a", "DirectPut"), ("b", "KinesisStreamAsSource"), ("c", "DirectPut")];
 
     fn page(request: Value) -> Value {
         let request: ListRequest = serde_json::from_value(request).expect("a request");
-        list(&request, NAMES.into_iter()).expect("a page")
+        list(&request, STREAMS.into_iter()).expect("a page")
     }
 
     #[test]
@@ -122,14 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn all_delivery_streams_are_direct_put() {
-        assert_eq!(page(json!({ "DeliveryStreamType": "DirectPut" }))["DeliveryStreamNames"], json!(NAMES));
-        assert_eq!(page(json!({ "DeliveryStreamType": "KinesisStreamAsSource" }))["DeliveryStreamNames"], json!([]));
+    fn delivery_streams_are_listed_by_type() {
+        for (kind, expected) in
+            [("DirectPut", json!(["a", "c"])), ("KinesisStreamAsSource", json!(["b"])), ("MSKAsSource", json!([]))]
+        {
+            assert_eq!(page(json!({ "DeliveryStreamType": kind }))["DeliveryStreamNames"], expected);
+        }
     }
 
     #[test]
     fn a_limit_of_zero_is_refused() {
         let request: ListRequest = serde_json::from_value(json!({ "Limit": 0 })).expect("a request");
-        assert_eq!(list(&request, NAMES.into_iter()).expect_err("no page").code, "InvalidArgumentException");
+        assert_eq!(list(&request, STREAMS.into_iter()).expect_err("no page").code, "InvalidArgumentException");
     }
 }

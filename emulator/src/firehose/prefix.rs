@@ -25,6 +25,7 @@ enum Part {
     Literal(String),
     Timestamp(Pattern),
     RandomString,
+    ErrorOutputType,
 }
 
 enum Segment<'a> {
@@ -62,38 +63,59 @@ impl Prefix {
 
     /// The prefix of an object whose oldest record arrived at `oldest`. Each random string is a new one from `rng`.
     pub(super) fn evaluate(&self, oldest: DateTime, rng: &mut fastrand::Rng) -> String {
-        let text = |part: &Part| match part {
-            Part::Literal(text) => text.clone(),
-            Part::Timestamp(pattern) => pattern.format(oldest),
-            Part::RandomString => (0..RANDOM_CHARS).map(|_| rng.alphanumeric()).collect(),
-        };
-        self.0.iter().map(text).collect()
+        evaluate(&self.0, oldest, "", rng)
     }
 }
 
-/// Checks an `ErrorOutputPrefix`. Nothing is ever written there, so it is not kept in parts.
-///
-/// # Errors
-/// As [`Prefix::check`], and if there are expressions without `!{firehose:error-output-type}` among them.
-pub(super) fn check_error_prefix(error_prefix: &str) -> Result<(), ApiError> {
-    const MEMBER: &str = "ErrorOutputPrefix";
-    let (mut expressions, mut types) = (0_usize, 0_usize);
-    for segment in segments(MEMBER, error_prefix)? {
-        let Segment::Expression { namespace, value } = segment else { continue };
-        expressions += 1;
-        match (namespace, value) {
-            ("timestamp", pattern) => drop(timestamp(MEMBER, pattern)?),
-            ("firehose", "random-string") => {}
-            ("firehose", "error-output-type") => types += 1,
-            _ => return Err(unknown(MEMBER, namespace, value)),
+/// An `ErrorOutputPrefix`, ready to be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ErrorPrefix(Vec<Part>);
+
+impl ErrorPrefix {
+    /// Reads an `ErrorOutputPrefix` that stands beside the checked `prefix`. One without expressions, and `prefix` where
+    /// none is given, gets the error output type and the hour's path after it.
+    ///
+    /// # Errors
+    /// As [`Prefix::check`], and if there are expressions without `!{firehose:error-output-type}` among them.
+    pub(super) fn check(error_prefix: Option<&str>, prefix: &str) -> Result<Self, ApiError> {
+        const MEMBER: &str = "ErrorOutputPrefix";
+        let (mut parts, mut expressions) = (Vec::new(), false);
+        for segment in segments(MEMBER, error_prefix.filter(|given| !given.is_empty()).unwrap_or(prefix))? {
+            let part = match segment {
+                Segment::Literal(text) => Part::Literal(text.to_owned()),
+                Segment::Expression { namespace: "timestamp", value } => Part::Timestamp(timestamp(MEMBER, value)?),
+                Segment::Expression { namespace: "firehose", value: "random-string" } => Part::RandomString,
+                Segment::Expression { namespace: "firehose", value: "error-output-type" } => Part::ErrorOutputType,
+                Segment::Expression { namespace, value } => return Err(unknown(MEMBER, namespace, value)),
+            };
+            expressions |= !matches!(part, Part::Literal(_));
+            parts.push(part);
         }
+        if !expressions {
+            let after = Part::Literal("/".to_owned());
+            parts.extend([Part::ErrorOutputType, after, Part::Timestamp(timestamp(MEMBER, DEFAULT_TIMESTAMP)?)]);
+        } else if !parts.contains(&Part::ErrorOutputType) {
+            return Err(invalid(
+                "ErrorOutputPrefix has expressions, and must have !{firehose:error-output-type} among them",
+            ));
+        }
+        Ok(Self(parts))
     }
-    if expressions > 0 && types == 0 {
-        return Err(invalid(
-            "ErrorOutputPrefix has expressions, and must have !{firehose:error-output-type} among them",
-        ));
+
+    /// As [`Prefix::evaluate`], for records that failed as `error_output_type` says.
+    pub(super) fn evaluate(&self, oldest: DateTime, error_output_type: &str, rng: &mut fastrand::Rng) -> String {
+        evaluate(&self.0, oldest, error_output_type, rng)
     }
-    Ok(())
+}
+
+fn evaluate(parts: &[Part], oldest: DateTime, error_output_type: &str, rng: &mut fastrand::Rng) -> String {
+    let text = |part: &Part| match part {
+        Part::Literal(text) => text.clone(),
+        Part::Timestamp(pattern) => pattern.format(oldest),
+        Part::RandomString => (0..RANDOM_CHARS).map(|_| rng.alphanumeric()).collect(),
+        Part::ErrorOutputType => error_output_type.to_owned(),
+    };
+    parts.iter().map(text).collect()
 }
 
 fn segments<'a>(member: &str, text: &'a str) -> Result<Vec<Segment<'a>>, ApiError> {
@@ -190,20 +212,29 @@ mod tests {
     }
 
     #[test]
-    fn an_error_prefix_with_expressions_needs_the_type() {
-        for error_prefix in [
-            "errors/",
-            "!{firehose:error-output-type}",
-            "!{firehose:random-string}/!{timestamp:yyyy}/!{firehose:error-output-type}/",
+    fn error_prefixes_are_evaluated_with_the_type() {
+        for (error_prefix, expected) in [
+            (None, "raw/processing-failed/2026/11/23/05/"),
+            (Some(""), "raw/processing-failed/2026/11/23/05/"),
+            (Some("errors/"), "errors/processing-failed/2026/11/23/05/"),
+            (Some("errors/!{firehose:error-output-type}/"), "errors/processing-failed/"),
+            (Some("!{timestamp:yyyy}/!{firehose:error-output-type}/!{timestamp:dd}"), "2026/processing-failed/23"),
         ] {
-            check_error_prefix(error_prefix).unwrap_or_else(|error| panic!("{error_prefix}: {error}"));
+            let prefix = ErrorPrefix::check(error_prefix, "raw/").unwrap_or_else(|error| panic!("{error}"));
+            let at = datetime(2026, 11, 23, 5, 6, 7, 0);
+            let evaluated = prefix.evaluate(at, "processing-failed", &mut fastrand::Rng::with_seed(7));
+            assert_eq!(evaluated, expected, "{error_prefix:?}");
         }
+    }
+
+    #[test]
+    fn an_error_prefix_with_expressions_needs_the_type() {
         for (error_prefix, expected) in [
             ("errors/!{timestamp:yyyy}/", "must have !{firehose:error-output-type}"),
             ("!{firehose:error-output-type}/!{timestamp:n}", "the letter n "),
             ("!{firehose:error-output-type}/!{partitionKeyFromQuery:a}", "lacks !{partitionKeyFromQuery:a}"),
         ] {
-            let error = check_error_prefix(error_prefix).expect_err(error_prefix);
+            let error = ErrorPrefix::check(Some(error_prefix), "").expect_err(error_prefix);
             assert!(error.message.contains(expected), "{error}");
         }
     }

@@ -1,15 +1,56 @@
-//! `ProcessingConfiguration`: what is done to each record before it is buffered. Of the processors, the emulator has
-//! the one that appends a delimiter (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_Processor.html>).
+//! `ProcessingConfiguration`: what is done to each record before it is buffered
+//! (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_Processor.html>). The emulator has the processors for
+//! CloudWatch Logs (<https://docs.aws.amazon.com/firehose/latest/dev/writing-with-cloudwatch-logs-decompression.html>) and
+//! the one that appends a delimiter.
+
+mod logs;
 
 use super::invalid;
+use super::lane::Stage;
 use crate::api::ApiError;
 use bytes::Bytes;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
+const DECOMPRESSION: &str = "Decompression";
+const LOG_PROCESSING: &str = "CloudWatchLogProcessing";
 const APPEND_DELIMITER: &str = "AppendDelimiterToRecord";
 
 /// The delimiter if none is given.
 const DEFAULT_DELIMITER: &str = "\\n";
+
+/// What is done to each record, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Pipeline {
+    /// Whether it is a gzip member, or some one after the other, that is decompressed.
+    pub(super) decompress: bool,
+    /// Whether it is an envelope of CloudWatch Logs that the messages are taken from.
+    pub(super) extract: bool,
+    /// What is appended to what became of it.
+    pub(super) delimiter: Option<Bytes>,
+}
+
+/// Why a record could not be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) stage: Stage,
+    /// For programs.
+    pub(super) code: &'static str,
+    /// For a person.
+    pub(super) message: String,
+}
+
+impl Pipeline {
+    /// What becomes of `record`: mostly one record, none of an envelope without messages.
+    ///
+    /// # Errors
+    /// [`Failed`]; the record then goes to the error prefix as it arrived.
+    pub(super) fn apply(&self, record: Bytes) -> Result<Vec<Bytes>, Failed> {
+        let record = if self.decompress { logs::decompress(&record)? } else { record };
+        let records = if self.extract { logs::messages(&record)? } else { vec![record] };
+        Ok(records.into_iter().map(|record| delimited(record, self.delimiter.as_ref())).collect())
+    }
+}
 
 /// The member of a request.
 #[derive(Debug, Deserialize)]
@@ -35,25 +76,53 @@ struct Parameter {
 }
 
 impl Processing {
-    /// What is appended to each record, if anything.
+    /// The processors, checked.
     ///
     /// # Errors
-    /// `InvalidArgumentException` with the processor or the parameter that the emulator lacks.
-    pub(super) fn delimiter(&self) -> Result<Option<Bytes>, ApiError> {
-        let mut delimiter = None;
+    /// `InvalidArgumentException` with the processor or the parameter that is wrong, or that the emulator lacks.
+    pub(super) fn pipeline(&self) -> Result<Pipeline, ApiError> {
+        let (mut pipeline, mut seen) = (Pipeline::default(), BTreeSet::new());
         for processor in self.processors.iter().flatten().filter(|_| self.enabled) {
-            if processor.r#type != APPEND_DELIMITER {
-                return Err(invalid(format!("the emulator's Firehose lacks the processor {}", processor.r#type)));
+            match processor.r#type.as_str() {
+                DECOMPRESSION => pipeline.decompress = processor.says("CompressionFormat", "GZIP", true)?,
+                LOG_PROCESSING => pipeline.extract = processor.says("DataMessageExtraction", "true", false)?,
+                APPEND_DELIMITER => pipeline.delimiter = Some(processor.delimiter()?),
+                "RecordDeAggregation" => {
+                    return Err(invalid(
+                        "RecordDeAggregation needs dynamic partitioning, which the emulator's Firehose lacks",
+                    ));
+                }
+                other => return Err(invalid(format!("the emulator's Firehose lacks the processor {other}"))),
             }
-            if delimiter.replace(processor.delimiter()?).is_some() {
-                return Err(invalid(format!("the processor {APPEND_DELIMITER} is given twice")));
+            if !seen.insert(processor.r#type.as_str()) {
+                return Err(invalid(format!("the processor {} is given twice", processor.r#type)));
             }
         }
-        Ok(delimiter)
+        if pipeline.extract && !pipeline.decompress {
+            return Err(invalid(format!("the processor {LOG_PROCESSING} needs {DECOMPRESSION} before it")));
+        }
+        Ok(pipeline)
     }
 }
 
 impl Processor {
+    /// Whether the one parameter that there is says `known`; `default` if it is not given.
+    fn says(&self, name: &str, known: &str, default: bool) -> Result<bool, ApiError> {
+        let mut says = default;
+        for parameter in self.parameters.iter().flatten() {
+            if parameter.parameter_name != name {
+                let (kind, given) = (&self.r#type, &parameter.parameter_name);
+                return Err(invalid(format!("{kind} has no parameter {given}, only {name}")));
+            }
+            if !parameter.parameter_value.eq_ignore_ascii_case(known) {
+                let (kind, given) = (&self.r#type, &parameter.parameter_value);
+                return Err(invalid(format!("the {name} of {kind} must be {known}, and is {given:?}")));
+            }
+            says = true;
+        }
+        if says { Ok(true) } else { Err(invalid(format!("{} needs the parameter {name}: {known}", self.r#type))) }
+    }
+
     fn delimiter(&self) -> Result<Bytes, ApiError> {
         let mut value = DEFAULT_DELIMITER;
         for parameter in self.parameters.iter().flatten() {
@@ -87,7 +156,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// The record with `delimiter` after it, whatever it ends in already.
-pub(super) fn delimited(record: Bytes, delimiter: Option<&Bytes>) -> Bytes {
+fn delimited(record: Bytes, delimiter: Option<&Bytes>) -> Bytes {
     match delimiter {
         Some(delimiter) => Bytes::from([&record[..], &delimiter[..]].concat()),
         None => record,
@@ -100,7 +169,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn delimiter(request: Value) -> Result<Option<Bytes>, ApiError> {
-        serde_json::from_value::<Processing>(request).expect("a request").delimiter()
+        serde_json::from_value::<Processing>(request).expect("a request").pipeline().map(|pipeline| pipeline.delimiter)
     }
 
     fn with(parameters: Value) -> Result<Option<Bytes>, ApiError> {
@@ -136,6 +205,37 @@ mod tests {
         let other = with(json!([{ "ParameterName": "LambdaArn", "ParameterValue": "x" }]));
         assert!(other.expect_err("a parameter").message.contains("LambdaArn"));
         with(json!([{ "ParameterName": "Delimiter", "ParameterValue": "" }])).expect_err("an empty delimiter");
+    }
+
+    fn pipeline(processors: Value) -> Result<Pipeline, ApiError> {
+        let processing = json!({ "Enabled": true, "Processors": processors });
+        serde_json::from_value::<Processing>(processing).expect("a request").pipeline()
+    }
+
+    fn extraction(value: &str) -> Value {
+        let parameters = json!([{ "ParameterName": "DataMessageExtraction", "ParameterValue": value }]);
+        json!({ "Type": LOG_PROCESSING, "Parameters": parameters })
+    }
+
+    #[test]
+    fn logs_are_decompressed_and_then_their_messages_taken() {
+        let format = |format: &str| json!([{ "ParameterName": "CompressionFormat", "ParameterValue": format }]);
+        for decompression in
+            [json!({ "Type": DECOMPRESSION }), json!({ "Type": DECOMPRESSION, "Parameters": format("GZIP") })]
+        {
+            let both = pipeline(json!([decompression, extraction("true")])).expect("two processors");
+            assert_eq!(both, Pipeline { decompress: true, extract: true, delimiter: None });
+        }
+        for (processors, expected) in [
+            (json!([extraction("true")]), "needs Decompression"),
+            (json!([{ "Type": DECOMPRESSION }, extraction("false")]), "must be true"),
+            (json!([{ "Type": DECOMPRESSION }, { "Type": LOG_PROCESSING }]), "needs the parameter"),
+            (json!([{ "Type": DECOMPRESSION, "Parameters": format("ZIP") }]), "must be GZIP"),
+            (json!([{ "Type": "RecordDeAggregation" }]), "needs dynamic partitioning"),
+        ] {
+            let error = pipeline(processors).expect_err(expected);
+            assert!(error.message.contains(expected), "{error}");
+        }
     }
 
     #[test]

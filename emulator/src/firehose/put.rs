@@ -6,6 +6,7 @@ use crate::api::ApiError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -18,7 +19,7 @@ const MAX_RECORD_BYTES: usize = 1_000 * 1024;
 /// Bytes of all records of one PutRecordBatch, before base64.
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// The error of a record that finds no room.
+/// The error of a record that finds no room or is past a quota, and of a call that is one too many.
 pub(super) const UNAVAILABLE: &str = "ServiceUnavailableException";
 
 /// Its message, as AWS words it.
@@ -76,6 +77,11 @@ pub(super) fn batch(body: &[u8]) -> Result<Batch, ApiError> {
 pub(super) fn single(body: &[u8]) -> Result<Batch, ApiError> {
     let request: SingleRequest<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     Ok(Batch { stream: request.delivery_stream_name, records: vec![decode(&request.record)?] })
+}
+
+/// The error of a call that is one too many, or whose one record is refused. SDKs retry it.
+pub(super) fn slow_down() -> ApiError {
+    ApiError { status: StatusCode::SERVICE_UNAVAILABLE, code: UNAVAILABLE, message: SLOW_DOWN.to_owned() }
 }
 
 fn decode(record: &Record<'_>) -> Result<Bytes, ApiError> {

@@ -1,5 +1,9 @@
 //! Firehose over its S3, without HTTP.
 
+mod processed;
+mod quotas;
+mod sourced;
+
 use super::definition::{Definition, MIB};
 use super::*;
 use base64::Engine as _;
@@ -15,25 +19,39 @@ pub(super) fn definition(name: &str, mut destination: Value) -> Definition {
     destination["BucketARN"] = json!("arn:aws:s3:::lake");
     let request = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
     let request = serde_json::from_value(request).expect("a request");
-    Definition::check(request, SystemTime::UNIX_EPOCH).expect("a definition")
+    Definition::check(request, SystemTime::UNIX_EPOCH, Duration::ZERO).expect("a definition")
 }
 
 struct World {
     firehose: Firehose,
+    clock: Clock,
+    kinesis: Kinesis,
     root: TempDir,
 }
 
 impl World {
     fn new() -> Self {
+        Self::with(false, Duration::ZERO)
+    }
+
+    fn with(limits: bool, state_delay: Duration) -> Self {
         let root = tempfile::tempdir().expect("a folder");
-        let s3 = S3::open(root.path()).expect("an S3");
-        Self { firehose: Firehose::new(Clock::new(1.0).unwrap(), s3, Journals::new(None)), root }
+        let (s3, clock) = (S3::open(root.path()).expect("an S3"), Clock::new(1.0).expect("a clock"));
+        let kinesis = Kinesis::new(clock.clone(), None, limits, state_delay);
+        let random = Random::seeded(7);
+        let (faults, journals) = (Faults::new(clock.clone()), Journals::new(None));
+        let setup =
+            Setup { clock: clock.clone(), s3, kinesis: kinesis.clone(), random, faults, journals, limits, state_delay };
+        Self { firehose: Firehose::new(setup), clock, kinesis, root }
     }
 
     fn with_bucket() -> Self {
-        let world = Self::new();
-        std::fs::create_dir(world.root.path().join("lake")).expect("a bucket");
-        world
+        Self::new().and_bucket("lake")
+    }
+
+    fn and_bucket(self, name: &str) -> Self {
+        std::fs::create_dir(self.root.path().join(name)).expect("a bucket");
+        self
     }
 
     async fn call(&self, operation: &str, body: Value) -> Value {
@@ -79,9 +97,13 @@ impl World {
         self.call("PutRecordBatch", json!({ "DeliveryStreamName": "orders", "Records": records })).await
     }
 
-    /// The contents of all objects, by their keys.
+    /// The contents of all objects in `lake`, by their keys.
     fn objects(&self) -> Vec<(String, Vec<u8>)> {
-        let bucket = self.root.path().join("lake");
+        self.objects_in("lake")
+    }
+
+    fn objects_in(&self, bucket: &str) -> Vec<(String, Vec<u8>)> {
+        let bucket = self.root.path().join(bucket);
         let mut found: Vec<_> = files(&bucket)
             .into_iter()
             .map(|path| {
@@ -289,7 +311,8 @@ async fn an_update_that_is_refused_changes_nothing() {
     let before = world.describe().await;
     let stale = world.update("2", json!({ "CompressionFormat": "ZIP" })).await;
     assert_eq!(stale["__type"], "ConcurrentModificationException");
-    for changes in [json!({ "CompressionFormat": "LZ4" }), json!({ "S3BackupMode": "Enabled" })] {
+    for changes in [json!({ "CompressionFormat": "LZ4" }), json!({ "S3BackupMode": "Enabled" }), json!({ "Other": 1 })]
+    {
         assert_eq!(world.update("1", changes).await["__type"], "InvalidArgumentException");
     }
     assert_eq!(world.describe().await, before);
@@ -321,6 +344,6 @@ async fn errors_have_the_names_that_sdks_know() {
     for operation in ["DescribeDeliveryStream", "DeleteDeliveryStream"] {
         assert_eq!(world.call(operation, missing.clone()).await["__type"], "ResourceNotFoundException");
     }
-    assert_eq!(world.call("TagDeliveryStream", missing).await["__type"], "UnknownOperationException");
+    assert_eq!(world.call("MoveDeliveryStream", missing).await["__type"], "UnknownOperationException");
     assert_eq!(world.call("CreateDeliveryStream", json!([])).await["__type"], "SerializationException");
 }

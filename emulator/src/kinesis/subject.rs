@@ -27,7 +27,8 @@ impl Kinesis {
         let iterator: Option<token::ShardIterator> =
             iterator.and_then(|iterator| token::open(ops::ITERATOR, iterator, self.now()).ok());
         let arn = named.consumer_arn.as_deref().or(named.stream_arn.as_deref());
-        let stream = named.stream_name.or_else(|| arn.and_then(arn::stream_name).map(str::to_owned));
+        let of_arn = |arn| arn::stream_name(arn).or_else(|| arn::consumers_stream_name(arn));
+        let stream = named.stream_name.or_else(|| arn.and_then(of_arn).map(str::to_owned));
         let consumer = named.consumer_arn.as_deref().and_then(arn::consumer_name).map(str::to_owned);
         let shard = named.shard_id.or(named.shard_to_split).or(named.shard_to_merge);
         Names {

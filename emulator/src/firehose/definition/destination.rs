@@ -4,9 +4,9 @@ use super::{invalid, lacks, unreadable};
 use crate::api::ApiError;
 use crate::firehose::buffer::Hints;
 use crate::firehose::compress::Compression;
-use crate::firehose::prefix::{self, Prefix};
-use crate::firehose::processing::Processing;
-use bytes::Bytes;
+use crate::firehose::lane::Stage;
+use crate::firehose::prefix::{ErrorPrefix, Prefix};
+use crate::firehose::processing::{Pipeline, Processing};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -27,6 +27,10 @@ const MAX_INTERVAL_SECONDS: i64 = 900;
 /// Characters of a prefix after it is evaluated (<https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>).
 const MAX_EVALUATED_CHARS: usize = 512;
 
+/// The members that say whether there is a backup, and where.
+const MODE: &str = "S3BackupMode";
+pub(in crate::firehose) const BACKUP: &str = "S3BackupConfiguration";
+
 /// Characters of a file extension (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>) and of the name
 /// of a time zone
 /// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationConfiguration.html>).
@@ -41,8 +45,10 @@ pub(in crate::firehose) struct Destination {
     pub(in crate::firehose) prefix: Prefix,
     pub(in crate::firehose) hints: Hints,
     pub(in crate::firehose) compression: Compression,
-    /// What is appended to each record.
-    pub(in crate::firehose) delimiter: Option<Bytes>,
+    pub(in crate::firehose) error_prefix: ErrorPrefix,
+    pub(in crate::firehose) pipeline: Pipeline,
+    /// Where records go as they arrive, before they are processed.
+    pub(in crate::firehose) backup: Option<Box<Destination>>,
     time_zone: TimeZone,
     extension: Option<String>,
 }
@@ -61,6 +67,8 @@ struct Request {
     custom_time_zone: Option<String>,
     file_extension: Option<String>,
     processing_configuration: Option<Processing>,
+    s3_backup_mode: Option<String>,
+    s3_backup_configuration: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -83,23 +91,38 @@ impl Destination {
         let request: Request = serde_json::from_value(Value::Object(members.clone())).map_err(unreadable)?;
         refuse_rest(&request.rest)?;
         let error_prefix = request.error_output_prefix.as_deref();
-        error_prefix.map_or(Ok(()), prefix::check_error_prefix)?;
+        let prefix = request.prefix.as_deref().unwrap_or_default();
         let destination = Self {
             bucket: bucket_of(request.bucket_arn.as_deref())?,
             role_arn: request.role_arn.ok_or_else(|| null("roleARN"))?,
-            prefix: Prefix::check(request.prefix.as_deref().unwrap_or_default(), error_prefix)?,
+            prefix: Prefix::check(prefix, error_prefix)?,
+            error_prefix: ErrorPrefix::check(error_prefix, prefix)?,
             hints: check_hints(request.buffering_hints)?,
             compression: check_compression(request.compression_format.as_deref())?,
-            delimiter: request.processing_configuration.map_or(Ok(None), |processing| processing.delimiter())?,
+            pipeline: request.processing_configuration.map_or(Ok(Pipeline::default()), |given| given.pipeline())?,
+            backup: check_backup(request.s3_backup_mode.as_deref(), request.s3_backup_configuration, now)?,
             time_zone: check_time_zone(request.custom_time_zone.as_deref().unwrap_or_default())?,
             extension: check_extension(request.file_extension)?,
         };
-        // Random strings are all of one length, so any will do.
-        let evaluated = destination.prefix.evaluate(destination.local_time(now), &mut fastrand::Rng::with_seed(0));
-        if evaluated.chars().count() > MAX_EVALUATED_CHARS {
-            return Err(invalid(format!("Prefix has more than {MAX_EVALUATED_CHARS} characters when it is evaluated")));
-        }
+        destination.check_lengths(now, error_prefix.is_some_and(|given| !given.is_empty()))?;
         Ok(destination)
+    }
+
+    /// An error prefix that is not given has no length of its own.
+    fn check_lengths(&self, now: SystemTime, has_error_prefix: bool) -> Result<(), ApiError> {
+        // Random strings are all of one length, so any will do. No error output type is longer than this one.
+        let (now, mut rng) = (self.local_time(now), fastrand::Rng::with_seed(0));
+        let longest = Stage::Decompression.error_output_type();
+        let prefix = self.prefix.evaluate(now, &mut rng);
+        let error_prefix = has_error_prefix.then(|| self.error_prefix.evaluate(now, longest, &mut rng));
+        for (member, evaluated) in [("Prefix", Some(prefix)), ("ErrorOutputPrefix", error_prefix)] {
+            if evaluated.is_some_and(|evaluated| evaluated.chars().count() > MAX_EVALUATED_CHARS) {
+                return Err(invalid(format!(
+                    "{member} has more than {MAX_EVALUATED_CHARS} characters when it is evaluated"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What a clock in the destination's time zone shows at `time`.
@@ -124,13 +147,60 @@ fn refuse_rest(rest: &Map<String, Value>) -> Result<(), ApiError> {
     let harmless = |member: &str, value: &Value| match member {
         "CloudWatchLoggingOptions" => true,
         "EncryptionConfiguration" => value.get("KMSEncryptionConfig").is_none_or(Value::is_null),
-        "S3BackupMode" => value == "Disabled",
         _ => value.get("Enabled") == Some(&Value::Bool(false)),
     };
     match rest.iter().find(|(member, value)| !value.is_null() && !harmless(member, value)) {
         Some((member, _)) => Err(lacks(member)),
         None => Ok(()),
     }
+}
+
+/// `members` with `changes` in place of what they name. What is `null` names nothing.
+///
+/// # Errors
+/// `InvalidArgumentException` if the backup is to be switched off, which AWS refuses
+/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationUpdate.html>).
+pub(super) fn merged(
+    members: &Map<String, Value>,
+    changes: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let mut merged = members.clone();
+    for (member, value) in changes.into_iter().filter(|(_, value)| !value.is_null()) {
+        let enabled = merged.get(MODE).is_some_and(|mode| mode == "Enabled");
+        match (member.as_str(), value) {
+            (MODE, value) if enabled && value != "Enabled" => {
+                return Err(invalid("S3BackupMode is Enabled, and cannot be changed to Disabled"));
+            }
+            ("S3BackupUpdate", Value::Object(changes)) => {
+                let before = merged.get(BACKUP).and_then(Value::as_object).cloned().unwrap_or_default();
+                merged.insert(BACKUP.to_owned(), Value::Object(self::merged(&before, changes)?));
+            }
+            (_, value) => drop(merged.insert(member, value)),
+        }
+    }
+    Ok(merged)
+}
+
+/// The backup, if `mode` asks for one. A backup has none of its own.
+fn check_backup(
+    mode: Option<&str>,
+    members: Option<Map<String, Value>>,
+    now: SystemTime,
+) -> Result<Option<Box<Destination>>, ApiError> {
+    let enabled = match mode {
+        Some("Enabled") => true,
+        None | Some("Disabled") => false,
+        Some(other) => return Err(invalid(format!("S3BackupMode must be Enabled or Disabled, and is {other:?}"))),
+    };
+    let Some(members) = members.filter(|_| enabled) else {
+        let missing = || invalid("S3BackupConfiguration must be given with the S3BackupMode Enabled");
+        return if enabled { Err(missing()) } else { Ok(None) };
+    };
+    if let Some(member) = [MODE, BACKUP, "ProcessingConfiguration"].iter().find(|member| members.contains_key(**member))
+    {
+        return Err(invalid(format!("S3BackupConfiguration has no member {member}")));
+    }
+    Ok(Some(Box::new(Destination::check(&members, now)?)))
 }
 
 fn bucket_of(arn: Option<&str>) -> Result<String, ApiError> {
