@@ -20,6 +20,8 @@ mod render;
 mod scaling;
 mod sequence;
 mod shard;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod store;
 mod stream;
 mod subscription;

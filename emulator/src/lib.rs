@@ -22,3 +22,7 @@ pub use clock::{Clock, InvalidSpeed, TooFar};
 pub use kinesis::Kinesis;
 pub use server::{Emulator, StartError};
 pub use settings::Settings;
+
+#[cfg(feature = "stages")]
+#[doc(hidden)]
+pub use kinesis::stages;
