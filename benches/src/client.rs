@@ -10,11 +10,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use std::future::Future;
-use std::pin::pin;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
@@ -49,7 +51,7 @@ pub struct Connection {
     sender: Sender,
     /// Held so that the connection lives as long.
     _driver: JoinSet<()>,
-    frozen: Arc<Notify>,
+    hung: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Connection {
         match protocol {
             Protocol::Http1 => {
                 let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-                Ok(Self::driven(Sender::Http1(sender), connection))
+                Ok(Self::driven(Sender::Http1(sender), connection, Arc::default()))
             }
             Protocol::H2c => Self::http2(socket, windows).await,
             Protocol::Tls => {
@@ -85,34 +87,30 @@ impl Connection {
     }
 
     async fn http2(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, windows: Windows) -> Result<Self> {
+        let hung = Arc::new(AtomicBool::new(false));
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(windows.stream)
             .initial_connection_window_size(windows.connection)
             .initial_max_send_streams(1_000)
-            .handshake(TokioIo::new(socket))
+            .handshake(TokioIo::new(Socket { inner: socket, hung: Arc::clone(&hung) }))
             .await?;
-        Ok(Self::driven(Sender::Http2(sender), connection))
+        Ok(Self::driven(Sender::Http2(sender), connection, hung))
     }
 
-    fn driven(sender: Sender, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Self {
+    fn driven(
+        sender: Sender,
+        connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+        hung: Arc<AtomicBool>,
+    ) -> Self {
         let mut driver = JoinSet::new();
-        let frozen = Arc::new(Notify::new());
-        let signal = Arc::clone(&frozen);
-        driver.spawn(async move {
-            let mut connection = pin!(connection);
-            tokio::select! {
-                // A connection that breaks is an error of the requests on it.
-                _ = connection.as_mut() => {}
-                // The socket stays open.
-                () = signal.notified() => std::future::pending().await,
-            }
-        });
-        Self { sender, _driver: driver, frozen }
+        // A connection that breaks is an error of the requests on it.
+        driver.spawn(async { drop(connection.await) });
+        Self { sender, _driver: driver, hung }
     }
 
-    /// Stops reading from and writing to the socket, as a client does that hangs.
-    pub fn freeze(&self) {
-        self.frozen.notify_one();
+    /// Reads no more from the socket, for good, as a client does that hangs. What is sent still goes out.
+    pub fn hang(&self) {
+        self.hung.store(true, Ordering::Relaxed);
     }
 
     /// Sends one request to Kinesis; returns the answer as soon as it begins.
@@ -163,7 +161,37 @@ impl Connection {
     /// Another user of the same connection, if it carries more than one request at a time.
     pub fn share(&self) -> Option<Self> {
         let Sender::Http2(sender) = &self.sender else { return None };
-        let frozen = Arc::clone(&self.frozen);
-        Some(Self { sender: Sender::Http2(sender.clone()), _driver: JoinSet::new(), frozen })
+        let hung = Arc::clone(&self.hung);
+        Some(Self { sender: Sender::Http2(sender.clone()), _driver: JoinSet::new(), hung })
+    }
+}
+
+/// A socket that can be left unread.
+struct Socket<S> {
+    inner: S,
+    hung: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Nobody is woken: it hangs for good.
+        if self.hung.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.inner).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
