@@ -3,7 +3,7 @@
 //! `iot` are records of about 140 bytes, `sensor-batch` messages of about 900 KB. The limit is the codec: raw deflate at the
 //! same level over the finished rows, in one stream, with a reused buffer.
 
-use alluvial_benches::{Contender, compare};
+use alluvial_benches::{Contender, Result, compare};
 use alluvial_enrich::{PackLimits, Packer, Pushed, Row};
 use alluvial_loadgen::{Context, Template};
 use bytes::BytesMut;
@@ -76,7 +76,7 @@ fn codec(rows: &[u8], record_bytes: u64) -> u64 {
     record_bytes
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<()> {
     let site: (Arc<str>, Arc<str>) = ("site".into(), r#"{"country":"NO","plant":7}"#.into());
     for template in ["iot", "sensor-batch"] {
         let records = records(template, 24_000_000);

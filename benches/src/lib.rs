@@ -1,7 +1,23 @@
-//! What the benchmarks share: interleaved runs, medians, and a result as a table and as JSON.
+//! What the benchmarks share: interleaved runs, medians, a result as a table and as JSON, and an emulator in a process of its own.
 //!
 //! These machines are noisy: a figure counts only beside another one that was measured in the same run, in turns.
 
+mod bin;
+mod client;
+mod machine;
 mod measure;
+mod process;
+mod table;
 
-pub use measure::{Contender, compare};
+pub use bin::bin;
+pub use client::{Connection, Protocol, Windows};
+pub use machine::{Core, machine, pin_self};
+pub use measure::{Contender, compare, median, speeds};
+pub use process::{Memory, Server};
+pub use table::{Table, save};
+
+/// Any reason why a benchmark cannot go on.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a step of a benchmark gives.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -26,6 +26,8 @@ mod rolling;
 mod scaling;
 mod sequence;
 mod shard;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod store;
 mod stream;
 mod subject;

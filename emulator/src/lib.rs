@@ -27,3 +27,7 @@ pub use fault::PlanError;
 pub use kinesis::Kinesis;
 pub use server::{Connector, Control, Emulator, Http2, InMemory, InvalidHttp2, StartError};
 pub use settings::Settings;
+
+#[cfg(feature = "stages")]
+#[doc(hidden)]
+pub use kinesis::stages;

@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// What one event holds at most: 128 KiB of keys and data, or one larger record; 1,000 records. AWS documents no bound; these are ours.
 ///
 /// The HTTP layer holds up to two events of each subscription beside its buffer, read or not.
-const EVENT: Limits = Limits { records: 1_000, bytes: 128 * 1024 };
+pub(crate) const EVENT: Limits = Limits { records: 1_000, bytes: 128 * 1024 };
 
 /// An open subscription. It holds no task and at most the event that it is writing: dropping it frees everything.
 pub(crate) struct Subscription {
