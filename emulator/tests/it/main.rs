@@ -2,8 +2,10 @@
 
 mod cbor;
 mod dynamodb;
+mod faults;
 mod firehose;
 mod kinesis;
+mod memory;
 mod restart;
 mod s3;
 mod sockets;
