@@ -7,6 +7,7 @@ use alluvial_runtime::shutdown::Shutdown;
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options of `alluvial emulator`.
 #[derive(Debug, Args)]
@@ -20,12 +21,25 @@ pub(crate) struct EmulatorArgs {
     /// Folder for data; S3 and DynamoDB find theirs again after a restart
     #[arg(long, default_value = "alluvial-emulator", value_name = "DIR")]
     dir: PathBuf,
-    /// Throttle as AWS does: 1 MiB/s and 1,000 records/s into a shard, 2 MiB/s to each fan-out consumer, rates of calls
+    /// Throttle as AWS does: 1 MiB/s and 1,000 records/s into a shard, 2 MiB/s to each fan-out consumer, rates of calls,
+    /// and Firehose's quotas
     #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
     limits: Switch,
-    /// How many times faster than real time its clock runs: 60 ends a subscription after 5 seconds
+    /// How many times faster than real time its clock runs: 60 ends a subscription after 5 seconds, 0 stands still
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     clock_speed: f64,
+    /// How long new and changed streams, consumers and delivery streams stay CREATING or UPDATING, such as 5s, by its clock
+    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = alluvial_enrich::parse_duration)]
+    state_delay: Duration,
+    /// Fault plan (TOML) in force from the start; docs/emulator.md says how to write one
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// What ids, and random parts of names, follow from; every run differs without it
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Keep accepted Firehose records and all writes to DynamoDB on disk while it runs, to be read from /_emulator/
+    #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
+    truth: Switch,
 }
 
 /// On or off.
@@ -47,6 +61,13 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     settings.plain_port = args.plain_port;
     settings.clock_speed = args.clock_speed;
     settings.limits = args.limits == Switch::On;
+    settings.state_delay = args.state_delay;
+    settings.seed = args.seed;
+    settings.truth = args.truth == Switch::On;
+    if let Some(path) = &args.faults {
+        settings.faults = std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("--faults {}: cannot read it: {error}", path.display())))?;
+    }
     let emulator = start(settings).await?;
     let mut text = String::new();
     for (name, value) in emulator.exports() {

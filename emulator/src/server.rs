@@ -10,6 +10,7 @@ mod http2;
 mod line;
 mod listen;
 mod memory;
+mod metrics;
 mod route;
 
 use crate::clock::Clock;

@@ -4,6 +4,7 @@
 use super::control;
 use super::http2::SharedHttp2;
 use super::line::Line;
+use super::metrics;
 use crate::api::{self, ApiError, Body};
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
@@ -74,6 +75,9 @@ impl Services {
     /// [`Cut`] if a fault has it that there is no answer.
     pub(super) async fn answer(&self, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Cut> {
         let (head, body) = request.into_parts();
+        if metrics::is_for_cloudwatch(&head.headers) {
+            return Ok(metrics::accepted(&head.headers));
+        }
         let mut response = match target(&head.headers) {
             Target::S3 if is_control(head.uri.path()) => match read(body).await {
                 Ok(body) => return Ok(self.control(&head.method, head.uri.path(), &head.headers, body).await),
@@ -166,7 +170,7 @@ fn refuse_cbor(headers: &HeaderMap) -> Result<(), ApiError> {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if content_type.starts_with(b"application/x-amz-cbor") {
         let hint =
-            "the emulator reads JSON, not CBOR: for the Java SDK set AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false";
+            "only Kinesis reads CBOR here: for the SDK for Java set CBOR_ENABLED=false or -Daws.cborEnabled=false";
         return Err(ApiError::client("SerializationException", hint));
     }
     Ok(())
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn cbor_is_refused_with_its_remedy() {
         let error = refuse_cbor(&headers("content-type", "application/x-amz-cbor-1.1")).expect_err("CBOR");
-        assert!(error.message.contains("AWS_CBOR_DISABLE=true"), "{error}");
+        assert!(error.message.contains("CBOR_ENABLED=false"), "{error}");
         refuse_cbor(&headers("content-type", "application/x-amz-json-1.1")).expect("JSON");
     }
 }

@@ -214,6 +214,6 @@ async fn errors_come_in_cbor_and_other_services_name_the_remedy() {
     let refused = kinesis.post("Firehose_20150804.ListDeliveryStreams", b"\xa0".to_vec()).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     let body = refused.into_body().collect().await.expect("a body").to_bytes();
-    assert!(String::from_utf8_lossy(&body).contains("AWS_CBOR_DISABLE=true"));
+    assert!(String::from_utf8_lossy(&body).contains("CBOR_ENABLED=false"));
     world.emulator.stop().await;
 }

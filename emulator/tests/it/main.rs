@@ -1,6 +1,7 @@
 //! The emulator through real sockets: by hand-made HTTP clients for the protocols, and by the AWS SDK for the services.
 
 mod cbor;
+mod control;
 mod dynamodb;
 mod faults;
 mod firehose;
