@@ -36,7 +36,10 @@ fn lines(ndjson: Vec<u8>) -> Vec<Value> {
 
 fn data(memory: &Memory) -> Vec<String> {
     let records = lines(memory.control().stream_records("orders").expect("the log"));
-    records.iter().map(|record| record["PartitionKey"].as_str().unwrap().to_owned()).collect()
+    records
+        .iter()
+        .map(|record| record["PartitionKey"].as_str().expect("what was built here is valid").to_owned())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +126,10 @@ async fn an_error_before_applies_nothing_and_one_behind_applies_all() {
     assert_eq!(put("before").await.unwrap_err().code(), Some("InternalFailure"));
     assert_eq!(data(&memory), [""; 0]);
     put("plain").await.expect("a record: the fault has fired its one time");
-    memory.control().set_faults(&plan("kinesis", "PutRecord", &fault.replace("false", "true"))).unwrap();
+    memory
+        .control()
+        .set_faults(&plan("kinesis", "PutRecord", &fault.replace("false", "true")))
+        .expect("what was built here is valid");
     assert_eq!(put("applied").await.unwrap_err().code(), Some("InternalFailure"));
     assert_eq!(data(&memory), ["plain", "applied"]);
 }
@@ -132,9 +138,22 @@ async fn an_error_before_applies_nothing_and_one_behind_applies_all() {
 async fn named_entries_of_a_batch_fail_and_the_others_are_there() {
     let fault = "partial = { code = \"ProvisionedThroughputExceededException\", indices = [0, 2] }";
     let memory = Memory::with_faults(&plan("kinesis", "PutRecords", fault)).await;
-    let entry = |key: &str| PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new("x")).build().unwrap();
+    let entry = |key: &str| {
+        PutRecordsRequestEntry::builder()
+            .partition_key(key)
+            .data(Blob::new("x"))
+            .build()
+            .expect("what was built here is valid")
+    };
     let entries = ["a", "b", "c", "d"].map(entry).to_vec();
-    let put = memory.kinesis().put_records().stream_name("orders").set_records(Some(entries)).send().await.unwrap();
+    let put = memory
+        .kinesis()
+        .put_records()
+        .stream_name("orders")
+        .set_records(Some(entries))
+        .send()
+        .await
+        .expect("what was built here is valid");
     let failed: Vec<bool> = put.records().iter().map(|record| record.error_code().is_some()).collect();
     assert_eq!((put.failed_record_count(), failed), (Some(2), vec![true, false, true, false]));
     assert!(put.records()[1].sequence_number() < put.records()[3].sequence_number());
@@ -147,8 +166,12 @@ async fn leases(memory: &Memory) -> aws_sdk_dynamodb::Client {
         .attribute_name("leaseKey")
         .attribute_type(ScalarAttributeType::S)
         .build()
-        .unwrap();
-    let key = KeySchemaElement::builder().attribute_name("leaseKey").key_type(KeyType::Hash).build().unwrap();
+        .expect("what was built here is valid");
+    let key = KeySchemaElement::builder()
+        .attribute_name("leaseKey")
+        .key_type(KeyType::Hash)
+        .build()
+        .expect("what was built here is valid");
     let create = dynamodb.create_table().table_name("leases").billing_mode(BillingMode::PayPerRequest);
     create.attribute_definitions(attribute).key_schema(key).send().await.expect("a table");
     dynamodb
@@ -160,7 +183,7 @@ async fn a_conditional_write_is_applied_and_its_answer_lost() {
     let dynamodb = leases(&memory).await;
     for how in ["rst_stream", "tcp_reset"] {
         let fault = format!("lose_response = {{ how = \"{how}\" }}");
-        memory.control().set_faults(&plan("dynamodb", "PutItem", &fault)).unwrap();
+        memory.control().set_faults(&plan("dynamodb", "PutItem", &fault)).expect("what was built here is valid");
         let put = || {
             dynamodb
                 .put_item()
@@ -174,10 +197,15 @@ async fn a_conditional_write_is_applied_and_its_answer_lost() {
         let refused = put().await.unwrap_err();
         assert_eq!(refused.code(), Some("ConditionalCheckFailedException"), "{how}");
     }
-    let history = lines(memory.control().table_history("leases").unwrap());
+    let history = lines(memory.control().table_history("leases").expect("what was built here is valid"));
     let story: Vec<_> = history
         .iter()
-        .map(|line| (line["Items"][0]["Key"]["leaseKey"]["S"].as_str().unwrap(), line["Error"].is_null()))
+        .map(|line| {
+            (
+                line["Items"][0]["Key"]["leaseKey"]["S"].as_str().expect("what was built here is valid"),
+                line["Error"].is_null(),
+            )
+        })
         .collect();
     assert_eq!(story, [("rst_stream", true), ("rst_stream", false), ("tcp_reset", true), ("tcp_reset", false)]);
     assert!(history[0]["Items"][0]["Before"].is_null() && !history[0]["Items"][0]["After"].is_null());
@@ -189,12 +217,15 @@ async fn s3_breaks_off_in_a_body_and_hides_an_error_in_a_success() {
     let s3 = memory.s3();
     s3.create_bucket().bucket("lake").send().await.expect("a bucket");
     s3.put_object().bucket("lake").key("a").body(vec![7; 300_000].into()).send().await.expect("an object");
-    memory.control().set_faults(&plan("s3", "GetObject", "cut = { after_bytes = 100000 }")).unwrap();
+    memory
+        .control()
+        .set_faults(&plan("s3", "GetObject", "cut = { after_bytes = 100000 }"))
+        .expect("what was built here is valid");
     let body = s3.get_object().bucket("lake").key("a").send().await.expect("headers").body;
     assert!(body.collect().await.is_err(), "a body of a third");
     let error = "<Error><Code>InternalError</Code><Message>m</Message></Error>";
     let replace = format!("replace = {{ status = 200, body = \"{error}\", content_type = \"application/xml\" }}");
-    memory.control().set_faults(&plan("s3", "CopyObject", &replace)).unwrap();
+    memory.control().set_faults(&plan("s3", "CopyObject", &replace)).expect("what was built here is valid");
     let copy = s3.copy_object().bucket("lake").key("b").copy_source("lake/a").send().await;
     assert_eq!(copy.unwrap_err().code(), Some("InternalError"));
 }
@@ -208,20 +239,23 @@ async fn firehose_writes_an_object_late_and_twice() {
         .bucket_arn("arn:aws:s3:::lake")
         .buffering_hints(BufferingHints::builder().interval_in_seconds(60).size_in_mbs(1).build())
         .build()
-        .unwrap();
+        .expect("what was built here is valid");
     let firehose = memory.firehose();
     let create = firehose.create_delivery_stream().delivery_stream_name("raw");
     Box::pin(create.extended_s3_destination_configuration(destination).send()).await.expect("a delivery stream");
     let refused = plan("firehose", "Deliver", "error = { code = \"AccessDenied\" }");
     let twice = plan("firehose", "Deliver", "duplicate = {}").replace("times = 1", "nth = 2");
-    memory.control().set_faults(&(refused + &twice)).unwrap();
-    let record = Record::builder().data(aws_sdk_firehose::primitives::Blob::new("row")).build().unwrap();
+    memory.control().set_faults(&(refused + &twice)).expect("what was built here is valid");
+    let record = Record::builder()
+        .data(aws_sdk_firehose::primitives::Blob::new("row"))
+        .build()
+        .expect("what was built here is valid");
     firehose.put_record().delivery_stream_name("raw").record(record).send().await.expect("a record");
     tokio::time::sleep(Duration::from_secs(70)).await;
     let listed = memory.s3().list_objects_v2().bucket("lake").send().await.expect("a listing");
     assert_eq!(listed.key_count(), Some(2));
     assert_eq!(memory.fired(), ["Deliver error", "Deliver duplicate"]);
-    let accepted = lines(memory.control().accepted_records("raw").unwrap());
+    let accepted = lines(memory.control().accepted_records("raw").expect("what was built here is valid"));
     assert_eq!((accepted.len(), accepted[0]["Data"].as_str()), (1, Some("cm93")));
 }
 
@@ -246,7 +280,12 @@ async fn chance() -> (Vec<Seen>, Vec<String>, Vec<u8>, Vec<u8>) {
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
     let control = memory.control();
-    let trace = (seen, memory.fired(), control.fault_log(), control.stream_records("orders").unwrap());
+    let trace = (
+        seen,
+        memory.fired(),
+        control.fault_log(),
+        control.stream_records("orders").expect("what was built here is valid"),
+    );
     memory.stop().await;
     trace
 }

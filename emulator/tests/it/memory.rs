@@ -139,7 +139,13 @@ impl Memory {
         let log = String::from_utf8(self.control().fault_log()).expect("UTF-8");
         log.lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
-            .map(|line| format!("{} {}", line["operation"].as_str().unwrap(), line["fault"].as_str().unwrap()))
+            .map(|line| {
+                format!(
+                    "{} {}",
+                    line["operation"].as_str().expect("what was built here is valid"),
+                    line["fault"].as_str().unwrap()
+                )
+            })
             .collect()
     }
 
