@@ -143,7 +143,7 @@ impl Memory {
                 format!(
                     "{} {}",
                     line["operation"].as_str().expect("what was built here is valid"),
-                    line["fault"].as_str().unwrap()
+                    line["fault"].as_str().expect("what was built here is valid")
                 )
             })
             .collect()
