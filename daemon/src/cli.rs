@@ -72,7 +72,8 @@ impl Cli {
             }
             Command::Check { config } => check::check(&config),
             Command::Emulator(args) => {
-                self.log.init_or("warn");
+                // Faults are rare and on purpose: each is told of.
+                self.log.init_or("warn,alluvial_emulator::fault=info");
                 Box::pin(emulator::run(args)).await
             }
             Command::Config(ConfigCommand::Init) => {

@@ -1,7 +1,7 @@
 //! `alluvial emulator`: AWS on this machine.
 
 use crate::console;
-use alluvial_emulator::{Emulator, Settings, StartError};
+use alluvial_emulator::{Emulator, Settings, StartError, check_faults};
 use alluvial_runtime::exit::{Exit, Failure, chain};
 use alluvial_runtime::shutdown::Shutdown;
 use clap::Args;
@@ -65,8 +65,9 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     settings.seed = args.seed;
     settings.truth = args.truth == Switch::On;
     if let Some(path) = &args.faults {
-        settings.faults = std::fs::read_to_string(path)
-            .map_err(|error| Failure::usage(format!("--faults {}: cannot read it: {error}", path.display())))?;
+        let refuse = |error: &dyn std::fmt::Display| Failure::usage(format!("--faults {}: {error}", path.display()));
+        settings.faults = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
+        check_faults(&settings.faults).map_err(|error| refuse(&error))?;
     }
     let emulator = start(settings).await?;
     let mut text = String::new();

@@ -21,5 +21,5 @@ pub(crate) use apply::{Cut, Fired};
 pub(crate) use effect::ClockChange;
 pub(crate) use engine::Faults;
 pub(crate) use plan::Plan;
-pub use plan::PlanError;
+pub use plan::{PlanError, check_faults};
 pub(crate) use subject::{Names, Service, Subject};

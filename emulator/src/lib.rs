@@ -23,7 +23,7 @@ mod settings;
 mod tls;
 
 pub use clock::{Clock, InvalidSpeed, TooFar};
-pub use fault::PlanError;
+pub use fault::{PlanError, check_faults};
 pub use kinesis::Kinesis;
 pub use server::{Connector, Control, Emulator, Http2, InMemory, InvalidHttp2, StartError};
 pub use settings::Settings;

@@ -137,3 +137,19 @@ async fn a_taken_port_is_named() {
     assert_eq!(finished.code, Some(2), "{}", finished.log);
     assert!(finished.log.contains(&taken) && finished.log.contains("--port"), "{}", finished.log);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_fault_plan_is_named_with_its_file_and_its_fix() {
+    let world = World::start(1).await;
+    let plan = world.path("faults.toml");
+    let run = || finish(world.command("alluvial").args(["emulator", "--dir", "other", "--faults"]).arg(&plan));
+    let missing = run();
+    assert_eq!(missing.code, Some(2), "{}", missing.log);
+    assert!(missing.log.contains("faults.toml"), "{}", missing.log);
+    std::fs::write(&plan, "[[fault]]\non = { service = \"kinesis\" }\neffect = { cut = { in_frame = true } }\n")
+        .unwrap();
+    let wrong = run();
+    assert_eq!(wrong.code, Some(2), "{}", wrong.log);
+    assert!(wrong.log.contains("faults.toml") && wrong.log.contains("in_frame needs after_events"), "{}", wrong.log);
+    assert!(!world.path("other").exists(), "nothing is written for a plan that is refused");
+}
