@@ -1,8 +1,7 @@
 //! Kinesis Data Streams, JSON 1.1 and CBOR, with enhanced fan-out that pushes.
 //!
-//! Streams live as long as the process, or longer if they are told to. Records lie in files, with a small index in memory. All state changes are
-//! synchronous and short;
-//! only an open subscription waits, and it does so inside the response body.
+//! Streams live as long as the process, or longer if they are told to. Records lie in files, with a small index in memory. All state
+//! changes are synchronous and short; only an open subscription waits, and it does so inside the response body.
 //!
 //! Source of shapes, bounds and errors: <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>.
 

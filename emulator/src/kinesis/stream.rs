@@ -224,7 +224,7 @@ impl Stream {
     /// Changes settings or shards of an active stream, one change at a time. The change is done when this returns; the
     /// stream then counts as `UPDATING` for `delay_millis`.
     ///
-    /// Locks are taken in this order: the service's streams, a stream's settings, its shards. So `change` may not look at
+    /// Locks are taken in this order: the service's streams, a stream's settings, its shards or consumers. So `change` may not look at
     /// other streams.
     ///
     /// # Errors
@@ -330,12 +330,11 @@ impl Stream {
     /// # Errors
     /// `ResourceInUseException` if the stream is not `ACTIVE`.
     pub(crate) fn delete(&self, now_millis: u64, delay_millis: u64) -> Result<(), ApiError> {
-        {
-            let mut config = write(&self.config);
-            self.require_active(config.phases.status(now_millis))?;
-            self.touch();
-            config.phases.delete(now_millis, delay_millis);
-        }
+        let mut config = write(&self.config);
+        self.require_active(config.phases.status(now_millis))?;
+        self.touch();
+        config.phases.delete(now_millis, delay_millis);
+        // Under the lock of the settings, so that no stream is kept that goes and has consumers.
         self.change_consumers().close();
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod model;
+mod seen;
 
 use super::super::{Broken, Format, Kinesis, arn};
 use crate::clock::Clock;
