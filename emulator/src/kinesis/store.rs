@@ -63,9 +63,12 @@ impl Segment {
     fn create_kept(dir: &Path, changes: &Arc<Changes>) -> io::Result<(Self, u64)> {
         let (path, start) = (persist::segment_path(dir), persist::segment_start());
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let segment = Self::reopen(file, path, Arc::clone(changes));
-        segment.file.write_all_at(&start, 0)?;
-        Ok((segment, start.len() as u64))
+        if let Err(error) = file.write_all_at(&start, 0) {
+            // Whether or not that works: a file without its start is nothing to the next process.
+            std::fs::remove_file(&path).ok();
+            return Err(error);
+        }
+        Ok((Self::reopen(file, path, Arc::clone(changes)), start.len() as u64))
     }
 
     /// A segment that an earlier process left at `path`.
@@ -134,8 +137,10 @@ impl Store {
         let payload_at = tail + Head::bytes_before_payload(sizes.len()) as u64;
         let offset = u32::try_from(payload_at).map_err(|_| io::ErrorKind::FileTooLarge)?;
         if let Err(error) = segment.file.write_all_at(&frame, tail) {
-            // What a full disk left of it is no frame. The next one begins another segment.
-            segment.file.set_len(tail)?;
+            // What a full disk left of it is no frame, and nothing may follow it.
+            if segment.file.set_len(tail).is_ok() {
+                (lane.tail, lane.segment) = (tail, Some(segment));
+            }
             return Err(error);
         }
         (lane.tail, lane.segment) = (tail + frame.len() as u64, Some(Arc::clone(&segment)));
@@ -198,6 +203,27 @@ mod tests {
         let second = store.append(3, b"ab").unwrap();
         assert!(!Arc::ptr_eq(&first.segment, &second.segment));
         assert_eq!(second.offset, 0);
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_written_does_not_end_its_lane() {
+        let dir = tempfile::tempdir().unwrap();
+        let changes = Arc::new(Changes::default());
+        let path = persist::segment_path(dir.path());
+        std::fs::write(&path, persist::segment_start()).unwrap();
+        // Neither written to nor cut.
+        let stuck = Arc::new(Segment::reopen(File::open(&path).unwrap(), path.clone(), Arc::clone(&changes)));
+        let store = Store::kept(dir.path().to_owned(), Arc::clone(&changes), vec![(Arc::clone(&stuck), 16)]);
+        let head = Head { stream: uuid::Uuid::from_u128(1), shard: 0, first: 1, arrival_millis: 1 };
+        let append = || store.append_frame(0, &head, &[Size { key: 1, data: 2 }], b"kab");
+        append().unwrap_err();
+        let extent = append().unwrap();
+        assert!(!Arc::ptr_eq(&extent.segment, &stuck));
+        let mut read = [0; 3];
+        extent.segment.read(&mut read, extent.offset).unwrap();
+        assert_eq!(&read, b"kab");
+        drop(stuck);
+        assert_eq!(changes.take_unused(), [path]);
     }
 
     #[test]
