@@ -18,9 +18,12 @@ pub(crate) struct EmulatorArgs {
     /// Plaintext port on 127.0.0.1, HTTP/1.1 and HTTP/2 with prior knowledge; 0 takes any free one
     #[arg(long, default_value_t = 4567, value_name = "PORT")]
     plain_port: u16,
-    /// Folder for data; S3 and DynamoDB find theirs again after a restart
+    /// Folder for data; S3 and DynamoDB find theirs again after a restart, even after kill -9
     #[arg(long, default_value = "alluvial-emulator", value_name = "DIR")]
     dir: PathBuf,
+    /// Keep Kinesis streams in DIR too, with their records: a run with this flag finds them again, even after kill -9
+    #[arg(long)]
+    persist: bool,
     /// Throttle as AWS does: 1 MiB/s and 1,000 records/s into a shard, 2 MiB/s to each fan-out consumer, rates of calls,
     /// and Firehose's quotas
     #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
@@ -64,6 +67,7 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     settings.state_delay = args.state_delay;
     settings.seed = args.seed;
     settings.truth = args.truth == Switch::On;
+    settings.persist = args.persist;
     if let Some(path) = &args.faults {
         let refuse = |error: &dyn std::fmt::Display| Failure::usage(format!("--faults {}: {error}", path.display()));
         settings.faults = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;

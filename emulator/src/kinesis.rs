@@ -1,7 +1,7 @@
 //! Kinesis Data Streams, JSON 1.1 and CBOR, with enhanced fan-out that pushes.
 //!
-//! Streams live as long as the process. Records lie in unnamed files, with a small index in memory. All state changes are synchronous and short;
-//! only an open subscription waits, and it does so inside the response body.
+//! Streams live as long as the process, or longer if they are told to. Records lie in files, with a small index in memory. All state
+//! changes are synchronous and short; only an open subscription waits, and it does so inside the response body.
 //!
 //! Source of shapes, bounds and errors: <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>.
 
@@ -17,6 +17,7 @@ mod hash;
 mod log;
 mod meter;
 mod ops;
+mod persist;
 mod phases;
 mod position;
 mod rates;
@@ -47,10 +48,13 @@ use bytes::Bytes;
 pub(crate) use format::Format;
 pub(crate) use frame::{CONTENT_TYPE as EVENT_STREAM, exception};
 use http::Response;
+pub(crate) use persist::{Broken, Damage};
+use persist::{Changes, Keeper, Opened};
 use rates::Calls;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -72,6 +76,9 @@ struct Inner {
     /// How long a stream or consumer is in a state that passes.
     state_delay_millis: u64,
     commitment: Mutex<account::Commitment>,
+    changes: Arc<Changes>,
+    /// Writes down what changes, if that is to outlive the process.
+    keeper: Option<Keeper>,
     /// Whether AWS's limits on rates hold.
     limits: bool,
     calls: Calls,
@@ -89,6 +96,8 @@ impl Kinesis {
             streams: RwLock::default(),
             state_delay_millis: u64::try_from(state_delay.as_millis()).unwrap_or(u64::MAX),
             commitment: Mutex::default(),
+            changes: Arc::default(),
+            keeper: None,
             limits,
             calls: Calls::default(),
             next_lane: AtomicUsize::new(0),
@@ -96,12 +105,60 @@ impl Kinesis {
         Self { inner: Arc::new(inner) }
     }
 
+    /// A service whose streams and records lie in `dir`, with those that an earlier one left there. The rest is as in
+    /// [`Kinesis::new`]. A `clock` that is behind what is found jumps ahead.
+    ///
+    /// # Errors
+    /// [`Broken`] names a file that cannot be used.
+    pub(crate) fn open(clock: Clock, dir: &Path, limits: bool, state_delay: Duration) -> Result<Self, Broken> {
+        let broken = |damage: Damage| Broken { path: dir.to_owned(), damage };
+        let Opened { keeper, changes, store, streams, commitment, latest_millis } = persist::open(dir)?;
+        let behind = Duration::from_millis(latest_millis.saturating_sub(clock.now_millis()));
+        clock.advance(behind).map_err(|error| broken(error.into()))?;
+        let next_lane = streams.values().map(|stream| stream.with_topology(topology::Topology::next_lane)).max();
+        let inner = Inner {
+            clock,
+            store,
+            streams: RwLock::new(streams),
+            state_delay_millis: u64::try_from(state_delay.as_millis()).unwrap_or(u64::MAX),
+            commitment: Mutex::new(commitment),
+            changes,
+            keeper: Some(keeper),
+            limits,
+            calls: Calls::default(),
+            next_lane: AtomicUsize::new(next_lane.unwrap_or_default()),
+        };
+        let kinesis = Self { inner: Arc::new(inner) };
+        kinesis.sweep();
+        let now = kinesis.now();
+        read(&kinesis.inner.streams).values().for_each(|stream| stream.forget_expired(now));
+        kinesis.save().map_err(|error| broken(error.into()))?;
+        Ok(kinesis)
+    }
+
+    /// Writes down what changed, if that is to outlive the process.
+    fn save(&self) -> io::Result<()> {
+        let Some(keeper) = &self.inner.keeper else { return Ok(()) };
+        keeper.save(self.now(), || {
+            let streams = read(&self.inner.streams).values().cloned().collect();
+            (streams, *lock(&self.inner.commitment))
+        })
+    }
+
     /// Answers one request. `operation` is what follows `Kinesis_20131202.` in the header `X-Amz-Target`, `body` is in
     /// `format`, and so is the answer.
     ///
     /// Errors are responses too. The body of SubscribeToShard's answer stays open for up to five minutes of the clock.
     pub(crate) async fn call(&self, operation: &str, format: Format, body: Bytes) -> Response<Body> {
-        self.answer(operation, format, &body).unwrap_or_else(|error| format.refuse(error))
+        let answer = self.answer(operation, format, &body);
+        // Whatever the answer builds on is to be there after the death of the process.
+        let saved = self.save().map_err(|error| {
+            ApiError::server(
+                "InternalFailure",
+                format!("what has changed cannot be written to the data folder: {error}"),
+            )
+        });
+        saved.and(answer).unwrap_or_else(|error| format.refuse(error))
     }
 
     fn answer(&self, operation: &str, format: Format, body: &[u8]) -> Result<Response<Body>, ApiError> {
@@ -247,7 +304,9 @@ impl Kinesis {
     fn sweep(&self) {
         let now = self.now();
         if read(&self.inner.streams).values().any(|stream| stream.is_gone(now)) {
-            write(&self.inner.streams).retain(|_, stream| !stream.is_gone(now));
+            let mut streams = write(&self.inner.streams);
+            self.inner.changes.note();
+            streams.retain(|_, stream| !stream.is_gone(now));
         }
     }
 

@@ -72,7 +72,12 @@ impl Core {
         let s3 = S3::open(&folder.subfolder("s3")?).map_err(|source| folder.unreadable("s3", source))?;
         let dynamodb = DynamoDb::open(&folder.path("dynamodb.sqlite"), clock.clone(), journals())
             .map_err(|source| folder.unreadable("dynamodb.sqlite", source.into()))?;
-        let kinesis = Kinesis::new(clock.clone(), Some(folder.path("")), settings.limits, settings.state_delay);
+        let (limits, state_delay) = (settings.limits, settings.state_delay);
+        let kinesis = if settings.persist {
+            Kinesis::open(clock.clone(), &folder.path("kinesis"), limits, state_delay)?
+        } else {
+            Kinesis::new(clock.clone(), Some(folder.path("")), limits, state_delay)
+        };
         let firehose = Firehose::new(firehose::Setup {
             clock: clock.clone(),
             s3: s3.clone(),

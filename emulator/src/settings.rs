@@ -34,10 +34,14 @@ pub struct Settings {
     pub faults: String,
     /// Whether accepted Firehose records and writes to DynamoDB are kept on disk, for the control path to read.
     pub truth: bool,
+    /// Whether Kinesis streams and their records are kept in `dir`, as S3 and DynamoDB keep their data, for the next run
+    /// that asks for it. What was answered survives the death of the process, not that of the machine.
+    pub persist: bool,
 }
 
 impl Settings {
-    /// Free ports, real time, no limits on rates, no faults and no ground truth, with data in `dir`.
+    /// Free ports, real time, no limits on rates, no faults, no ground truth and streams that go with the process, with
+    /// data in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -51,6 +55,7 @@ impl Settings {
             state_delay: Duration::ZERO,
             faults: String::new(),
             truth: false,
+            persist: false,
         }
     }
 }

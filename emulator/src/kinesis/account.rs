@@ -4,13 +4,14 @@
 //! <https://docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html>.
 
 use super::wire;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How long a commitment lasts at least.
 const LEAST_MILLIS: u64 = 24 * 3_600_000;
 
 /// The commitment to pay for a minimum of throughput. Times are milliseconds since 1970.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Commitment {
     started: Option<u64>,
     /// When it ended, or will end.

@@ -1,6 +1,7 @@
 //! What a stream's owner may set about it, and the state that setting it puts the stream in.
 
 use super::encryption::Encryption;
+use super::persist::SavedConfig;
 use super::phases::Phases;
 use super::rolling::Rolling;
 use crate::api::ApiError;
@@ -69,6 +70,26 @@ impl Config {
     pub(crate) fn new(phases: Phases, on_demand: bool, spreads: bool, warm_mibps: Option<u32>) -> Self {
         let (encryption, metrics) = (Arc::default(), BTreeSet::new());
         Self { phases, on_demand, spreads, warm_mibps, encryption, metrics, policy: None, days: Days::default() }
+    }
+
+    /// What is kept of it.
+    pub(crate) fn save(&self) -> SavedConfig {
+        SavedConfig {
+            phases: self.phases,
+            on_demand: self.on_demand,
+            spreads: self.spreads,
+            warm_mibps: self.warm_mibps,
+            encryption: (*self.encryption).clone(),
+            metrics: self.metrics.iter().map(|metric| (*metric).to_owned()).collect(),
+            policy: self.policy.clone(),
+        }
+    }
+
+    /// What was kept, with these metrics.
+    pub(crate) fn restore(saved: SavedConfig, metrics: BTreeSet<&'static str>) -> Self {
+        let SavedConfig { phases, on_demand, spreads, warm_mibps, encryption, metrics: _, policy } = saved;
+        let (encryption, days) = (Arc::new(encryption), Days::default());
+        Self { phases, on_demand, spreads, warm_mibps, encryption, metrics, policy, days }
     }
 
     /// Counts something that AWS lets a stream do only so often a day.

@@ -2,11 +2,13 @@
 //!
 //! Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>. Nothing is encrypted in truth.
 
+use serde::{Deserialize, Serialize};
+
 /// The word for a record or a stream with encryption.
 pub(crate) const KMS: &str = "KMS";
 
 /// The keys of one stream over time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encryption {
     /// From when on, in milliseconds since 1970, which key holds, if one does. In order.
     changes: Vec<(u64, Option<String>)>,

@@ -3,9 +3,10 @@
 //! Source: <https://docs.aws.amazon.com/streams/latest/dev/key-concepts.html#partition-key>.
 
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 
 /// An inclusive range of hash keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HashRange {
     /// The lowest key.
     pub(crate) start: u128,

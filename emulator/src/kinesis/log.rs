@@ -102,7 +102,27 @@ impl Entry {
 impl Log {
     /// An empty log.
     pub(crate) fn new() -> Self {
-        Self { first: 1, entries: VecDeque::new(), segments: VecDeque::new(), last_arrival: 0 }
+        Self::starting_at(1)
+    }
+
+    /// An empty log whose next record gets the index `first`.
+    pub(crate) fn starting_at(first: u64) -> Self {
+        Self { first, entries: VecDeque::new(), segments: VecDeque::new(), last_arrival: 0 }
+    }
+
+    /// Lets no record arrive before `millis` any more.
+    pub(crate) fn continue_after(&mut self, millis: u64) {
+        self.last_arrival = self.last_arrival.max(millis);
+    }
+
+    /// When the newest record arrived, trimmed or not, in milliseconds since 1970; 0 if none did.
+    pub(crate) fn last_arrival_millis(&self) -> u64 {
+        self.last_arrival
+    }
+
+    /// What [`Log::append`] will give.
+    pub(crate) fn upcoming(&self, now_millis: u64) -> Appended {
+        Appended { first: self.next(), arrival_millis: now_millis.max(self.last_arrival) }
     }
 
     /// The index of the oldest record that is left, or of the next one if none is.
@@ -117,7 +137,7 @@ impl Log {
 
     /// Adds records that lie one behind the other from `extent` on. Arrival times never go back.
     pub(crate) fn append(&mut self, now_millis: u64, extent: &Extent, sizes: &[Size]) -> Appended {
-        let appended = Appended { first: self.next(), arrival_millis: now_millis.max(self.last_arrival) };
+        let appended = self.upcoming(now_millis);
         self.last_arrival = appended.arrival_millis;
         if !self.segments.back().is_some_and(|(_, segment)| Arc::ptr_eq(segment, &extent.segment)) {
             self.segments.push_back((appended.first, Arc::clone(&extent.segment)));

@@ -20,6 +20,7 @@ use super::Kinesis;
 use super::stream::Stream;
 use crate::api::{ACCOUNT, ApiError};
 pub(super) use get::TOKEN as ITERATOR;
+pub(super) use monitoring::metric;
 use serde::Deserialize;
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing waits for a state to pass. Each look says what the state is at its time, in milliseconds since 1970.
 
+use serde::{Deserialize, Serialize};
+
 /// A state that something which exists is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -16,7 +18,7 @@ pub(crate) enum Status {
 }
 
 /// When the states of one thing begin and end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Phases {
     created: u64,
     updated: u64,

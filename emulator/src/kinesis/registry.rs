@@ -2,9 +2,11 @@
 
 use super::arn;
 use super::meter::FanOutMeter;
+use super::persist::SavedConsumers;
 use super::phases::{Phases, Status};
 use super::validate::{in_use, invalid_argument, not_found};
 use crate::api::{ACCOUNT, ApiError};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -26,7 +28,7 @@ const MOST_CREATING: usize = 5;
 const EXCLUSIVE_MILLIS: u64 = 5_000;
 
 /// A registered consumer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Consumer {
     /// Its name.
     pub(crate) name: String,
@@ -91,6 +93,18 @@ struct Slot {
 }
 
 impl Registry {
+    /// What is kept of it: the consumers, without their subscriptions.
+    pub(crate) fn save(&self) -> SavedConsumers {
+        let consumers = self.consumers.values().cloned().collect();
+        SavedConsumers { consumers, last_registered_secs: self.last_registered_secs }
+    }
+
+    /// What was kept.
+    pub(crate) fn restore(saved: SavedConsumers) -> Self {
+        let consumers = saved.consumers.into_iter().map(|consumer| (consumer.name.clone(), consumer)).collect();
+        Self { consumers, last_registered_secs: saved.last_registered_secs, ..Self::default() }
+    }
+
     /// The consumers in order of their names.
     pub(crate) fn consumers(&mut self, now_millis: u64) -> impl ExactSizeIterator<Item = &Consumer> {
         self.sweep(now_millis);

@@ -4,14 +4,17 @@ use super::filter::Lifetime;
 use super::hash::HashRange;
 use super::log::{Appended, Limits, Log, Plan, Size};
 use super::meter::ShardMeter;
+use super::persist::{Head, SavedShard};
 use super::position::{Position, invalid_sequence};
 use super::sequence::{Origin, Sequence};
-use super::store::Extent;
+use super::store::{Extent, Store};
 use super::sync::lock;
 use super::wire;
 use crate::api::ApiError;
+use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// A shard, open or closed.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Shard {
     opened_millis: u64,
     lane: usize,
     state: Mutex<State>,
+    /// Held while records that outlive the process are written, whose order the file tells.
+    writing: Mutex<()>,
     changed: watch::Sender<()>,
     /// Made when it is first asked, which is never without limits on rates.
     meter: Mutex<Option<Box<ShardMeter>>>,
@@ -75,7 +80,37 @@ impl Shard {
         let Birth { origin, range, parents, millis, lane } = birth;
         let state = Mutex::new(State { log: Log::new(), closure: None });
         let (changed, meter) = (watch::Sender::new(()), Mutex::new(None));
-        Self { origin, range, parents, opened_millis: millis, lane, state, changed, meter }
+        Self { origin, range, parents, opened_millis: millis, lane, state, writing: Mutex::new(()), changed, meter }
+    }
+
+    /// What was kept of a shard, still open, with its records.
+    pub(crate) fn restore(saved: SavedShard, log: Log) -> Self {
+        let SavedShard { number, created_secs, range, parents, opened_millis: millis, lane, .. } = saved;
+        let shard = Self::new(Birth { origin: Origin { created_secs, shard: number }, range, parents, millis, lane });
+        lock(&shard.state).log = log;
+        shard
+    }
+
+    /// What is kept of it beside its records.
+    pub(crate) fn save(&self) -> SavedShard {
+        let state = lock(&self.state);
+        SavedShard {
+            number: self.origin.shard,
+            created_secs: self.origin.created_secs,
+            range: self.range,
+            parents: self.parents.clone(),
+            opened_millis: self.opened_millis,
+            closed_millis: state.closure.as_ref().map(|closure| closure.millis),
+            lane: self.lane,
+            first: state.log.first(),
+            next: state.log.next(),
+            last_arrival_millis: state.log.last_arrival_millis(),
+        }
+    }
+
+    /// Whether it took over from the shard `parent`.
+    pub(crate) fn is_child_of(&self, parent: u32) -> bool {
+        self.parents.contains(&parent)
     }
 
     /// The shard's number.
@@ -96,11 +131,6 @@ impl Shard {
     /// Its hash keys.
     pub(crate) fn range(&self) -> HashRange {
         self.range
-    }
-
-    /// Where in the store its payloads go.
-    pub(crate) fn lane(&self) -> usize {
-        self.lane
     }
 
     /// When it opened and closed.
@@ -141,6 +171,29 @@ impl Shard {
     /// A receiver that changes whenever records arrive or the shard closes.
     pub(crate) fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Writes records of the stream `stream` that lie one behind the other in `payload`, and adds them as
+    /// [`Shard::append`] does, at the first of `times`, forgetting what arrived before the second.
+    ///
+    /// # Errors
+    /// The file system's; the records are not added then.
+    pub(crate) fn write(
+        &self,
+        store: &Store,
+        stream: Uuid,
+        (payload, sizes): (&[u8], &[Size]),
+        (now_millis, horizon_millis): (u64, u64),
+    ) -> io::Result<Appended> {
+        if !store.keeps() {
+            let extent = store.append(self.lane, payload)?;
+            return Ok(self.append(now_millis, horizon_millis, &extent, sizes));
+        }
+        let _writing = lock(&self.writing);
+        let Appended { first, arrival_millis } = lock(&self.state).log.upcoming(now_millis);
+        let head = Head { stream, shard: self.origin.shard, first, arrival_millis };
+        let extent = store.append_frame(self.lane, &head, sizes, payload)?;
+        Ok(self.append(arrival_millis, horizon_millis, &extent, sizes))
     }
 
     /// Adds records whose payloads lie at `extent`, and wakes the readers. Records that arrived before

@@ -2,6 +2,9 @@
 
 use super::config::Config;
 use super::encryption::Encryption;
+use super::log::Log;
+use super::ops::metric;
+use super::persist::{Changes, Damage, SavedStream};
 use super::phases::{Phases, Status};
 use super::rates::Calls;
 use super::registry::Registry;
@@ -12,8 +15,9 @@ use super::validate::{in_use, invalid_argument, no_shard, no_stream};
 use super::{arn, wire};
 use crate::api::{ACCOUNT, ApiError};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use uuid::Uuid;
 
 /// Hours that a new stream keeps its records.
 pub(crate) const DEFAULT_RETENTION_HOURS: u32 = 24;
@@ -26,6 +30,8 @@ const HOUR_MILLIS: u64 = 3_600_000;
 /// A stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    /// What no other stream has, not even a later one of its name.
+    pub(crate) id: Uuid,
     /// Its name.
     pub(crate) name: String,
     /// When it was created, in milliseconds since 1970.
@@ -42,6 +48,9 @@ pub(crate) struct Stream {
     pub(crate) tags: Mutex<BTreeMap<String, String>>,
     /// What may still be asked about it this second.
     pub(crate) calls: Calls,
+    /// How often it changed, records apart.
+    version: AtomicU64,
+    changes: Arc<Changes>,
 }
 
 /// What a stream begins with.
@@ -66,10 +75,11 @@ pub(crate) struct Plan {
 }
 
 impl Stream {
-    /// A new stream with these shards.
-    pub(crate) fn new(plan: Plan, topology: Topology) -> Self {
+    /// A new stream with these shards, whose later changes are counted in `changes`.
+    pub(crate) fn new(plan: Plan, topology: Topology, changes: Arc<Changes>) -> Self {
         let phases = Phases::creating(plan.created_millis, plan.delay_millis);
         Self {
+            id: Uuid::new_v4(),
             name: plan.name,
             created_millis: plan.created_millis,
             config: RwLock::new(Config::new(phases, plan.on_demand, plan.spreads, plan.warm_mibps)),
@@ -80,7 +90,76 @@ impl Stream {
             registry: Mutex::default(),
             tags: Mutex::new(plan.tags),
             calls: Calls::default(),
+            version: AtomicU64::new(0),
+            changes,
         }
+    }
+
+    /// What was kept of a stream, with the records of each shard.
+    ///
+    /// # Errors
+    /// [`Damage::Metric`].
+    pub(crate) fn restore(saved: SavedStream, logs: BTreeMap<u32, Log>, changes: Arc<Changes>) -> Result<Self, Damage> {
+        let known = |name: &String| metric(name).ok_or_else(|| Damage::Metric(name.clone()));
+        let metrics = saved.config.metrics.iter().map(known).collect::<Result<_, _>>()?;
+        Ok(Self {
+            id: saved.id,
+            name: saved.name,
+            created_millis: saved.created_millis,
+            config: RwLock::new(Config::restore(saved.config, metrics)),
+            turn: AtomicUsize::new(0),
+            retention_hours: AtomicU32::new(saved.retention_hours),
+            record_kib: AtomicU32::new(saved.record_kib),
+            topology: RwLock::new(Topology::restore(saved.topology, logs)),
+            registry: Mutex::new(Registry::restore(saved.registry)),
+            tags: Mutex::new(saved.tags),
+            calls: Calls::default(),
+            version: AtomicU64::new(0),
+            changes,
+        })
+    }
+
+    /// What is kept of it beside its records.
+    pub(crate) fn save(&self, now_millis: u64) -> SavedStream {
+        // While the settings are looked at, neither they nor the shards change.
+        let config = read(&self.config);
+        SavedStream {
+            id: self.id,
+            name: self.name.clone(),
+            created_millis: self.created_millis,
+            retention_hours: self.retention_hours(),
+            record_kib: self.record_kib(),
+            config: config.save(),
+            topology: self.with_topology(Topology::save),
+            registry: lock(&self.registry).save(),
+            tags: lock(&self.tags).clone(),
+            saved_millis: now_millis,
+        }
+    }
+
+    /// How often it changed, records apart.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
+    /// Counts a change. The caller holds the lock of what it is about to change.
+    fn touch(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        self.changes.note();
+    }
+
+    /// Its consumers, to be changed.
+    pub(crate) fn change_consumers(&self) -> MutexGuard<'_, Registry> {
+        let registry = lock(&self.registry);
+        self.touch();
+        registry
+    }
+
+    /// Its tags, to be changed.
+    pub(crate) fn change_tags(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        let tags = lock(&self.tags);
+        self.touch();
+        tags
     }
 
     /// Its ARN.
@@ -145,7 +224,7 @@ impl Stream {
     /// Changes settings or shards of an active stream, one change at a time. The change is done when this returns; the
     /// stream then counts as `UPDATING` for `delay_millis`.
     ///
-    /// Locks are taken in this order: the service's streams, a stream's settings, its shards. So `change` may not look at
+    /// Locks are taken in this order: the service's streams, a stream's settings, its shards or consumers. So `change` may not look at
     /// other streams.
     ///
     /// # Errors
@@ -158,6 +237,7 @@ impl Stream {
     ) -> Result<T, ApiError> {
         let mut config = write(&self.config);
         self.require_active(config.phases.status(now_millis))?;
+        self.touch();
         let changed = change(&mut config)?;
         config.phases.update(now_millis, delay_millis);
         Ok(changed)
@@ -250,12 +330,12 @@ impl Stream {
     /// # Errors
     /// `ResourceInUseException` if the stream is not `ACTIVE`.
     pub(crate) fn delete(&self, now_millis: u64, delay_millis: u64) -> Result<(), ApiError> {
-        {
-            let mut config = write(&self.config);
-            self.require_active(config.phases.status(now_millis))?;
-            config.phases.delete(now_millis, delay_millis);
-        }
-        lock(&self.registry).close();
+        let mut config = write(&self.config);
+        self.require_active(config.phases.status(now_millis))?;
+        self.touch();
+        config.phases.delete(now_millis, delay_millis);
+        // Under the lock of the settings, so that no stream is kept that goes and has consumers.
+        self.change_consumers().close();
         Ok(())
     }
 

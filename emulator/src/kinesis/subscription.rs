@@ -1,6 +1,5 @@
 //! One open SubscribeToShard: a stream of messages that is worked out only as fast as the client reads it.
 
-use super::Format;
 use super::frame;
 use super::log::{Limits, Plan};
 use super::meter::FanOutMeter;
@@ -11,6 +10,7 @@ use super::shard::{Look, Shard};
 use super::stream::Stream;
 use super::sync::lock;
 use super::validate::not_found;
+use super::{Format, Kinesis};
 use crate::api::{ACCOUNT, Body, BoxError};
 use crate::clock::Clock;
 use bytes::Bytes;
@@ -36,6 +36,7 @@ pub(crate) const EVENT: Limits = Limits { records: 1_000, bytes: 128 * 1024 };
 
 /// An open subscription. It holds no task and at most the event that it is writing: dropping it frees everything.
 pub(crate) struct Subscription {
+    kinesis: Kinesis,
     clock: Clock,
     format: Format,
     stream: Arc<Stream>,
@@ -65,8 +66,8 @@ enum Phase {
 
 /// What a subscription begins with.
 pub(crate) struct Opening {
-    /// What its lifetime is counted by.
-    pub(crate) clock: Clock,
+    /// The service, whose clock its lifetime is counted by.
+    pub(crate) kinesis: Kinesis,
     /// How its events are written.
     pub(crate) format: Format,
     /// The stream.
@@ -86,11 +87,13 @@ pub(crate) struct Opening {
 impl Subscription {
     /// A subscription that starts now.
     pub(crate) fn new(opening: Opening) -> Self {
-        let Opening { clock, format, stream, shard, consumer, cursor, ending, meter } = opening;
+        let Opening { kinesis, format, stream, shard, consumer, cursor, ending, meter } = opening;
+        let clock = kinesis.inner.clock.clone();
         let now = clock.now();
         let (expires, heartbeat) = (now + LIFETIME, now + HEARTBEAT);
         let changed = shard.watch();
         Self {
+            kinesis,
             clock,
             format,
             stream,
@@ -162,7 +165,14 @@ impl Subscription {
             Look::Idle => self.beat(now, 0),
             Look::End(closure) => {
                 self.phase = Phase::Over;
-                Some(frame::event(self.format, render::end(&closure.children)))
+                // Whoever hears of the children looks for them, after the death of this process too.
+                Some(match self.kinesis.save() {
+                    Ok(()) => frame::event(self.format, render::end(&closure.children)),
+                    Err(error) => {
+                        let message = format!("the children of {} cannot be written down: {error}", self.shard.id());
+                        frame::exception(self.format, "InternalFailureException", &message)
+                    }
+                })
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The shards of a stream, and how splits and merges replace open ones.
 
 use super::hash::{HashRange, even_ranges};
+use super::log::Log;
+use super::persist::{SavedShard, SavedTopology};
 use super::scaling::{self, Step};
 use super::sequence::Origin;
 use super::shard::{Birth, Shard};
@@ -37,6 +39,37 @@ impl Topology {
         let mut topology = Self { shards: BTreeMap::new(), open: Vec::new(), next: 0, first_lane };
         topology.open = even_ranges(count).into_iter().map(|range| topology.add(range, &[], now_millis)).collect();
         topology
+    }
+
+    /// What was kept, with the records of each shard.
+    pub(crate) fn restore(saved: SavedTopology, mut logs: BTreeMap<u32, Log>) -> Self {
+        let SavedTopology { shards: saved, next, first_lane } = saved;
+        let closed: Vec<_> = saved.iter().filter_map(|shard| Some((shard.number, shard.closed_millis?))).collect();
+        let mut restore = |saved: SavedShard| {
+            let number = saved.number;
+            (number, Arc::new(Shard::restore(saved, logs.remove(&number).unwrap_or_else(Log::new))))
+        };
+        let shards: BTreeMap<_, _> = saved.into_iter().map(&mut restore).collect();
+        for (number, millis) in closed {
+            let children = shards.values().filter(|shard| shard.is_child_of(number)).map(|child| child.as_child());
+            if let Some(parent) = shards.get(&number) {
+                parent.close(millis, children.collect());
+            }
+        }
+        let mut open: Vec<_> = shards.values().filter(|shard| shard.closure().is_none()).cloned().collect();
+        open.sort_by_key(|shard| shard.range().start);
+        Self { shards, open, next, first_lane }
+    }
+
+    /// What is kept of it.
+    pub(crate) fn save(&self) -> SavedTopology {
+        let shards = self.shards.values().map(|shard| shard.save()).collect();
+        SavedTopology { shards, next: self.next, first_lane: self.first_lane }
+    }
+
+    /// The lane behind the one of the newest shard.
+    pub(crate) fn next_lane(&self) -> usize {
+        self.first_lane.wrapping_add(self.next as usize)
     }
 
     /// The open shards in order of their hash keys.
@@ -124,7 +157,7 @@ impl Topology {
         let after_parents = parents.iter().map(|parent| parent.origin().created_secs + 1).max().unwrap_or_default();
         let origin = Origin { created_secs: after_parents.max(now_millis / 1_000), shard: self.next };
         let parents = parents.iter().map(|parent| parent.number()).collect();
-        let lane = self.first_lane.wrapping_add(self.next as usize);
+        let lane = self.next_lane();
         let shard = Arc::new(Shard::new(Birth { origin, range, parents, millis: now_millis, lane }));
         self.shards.insert(self.next, Arc::clone(&shard));
         self.next += 1;

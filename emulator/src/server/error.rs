@@ -3,6 +3,7 @@
 use super::InvalidHttp2;
 use crate::clock::InvalidSpeed;
 use crate::fault::PlanError;
+use crate::kinesis::{Broken, Damage};
 use crate::tls::TlsError;
 use std::error::Error;
 use std::io;
@@ -63,6 +64,15 @@ pub enum StartError {
     /// No certificate could be made.
     #[error("cannot prepare TLS")]
     Tls(#[source] TlsFailure),
+}
+
+impl From<Broken> for StartError {
+    fn from(Broken { path, damage }: Broken) -> Self {
+        match damage {
+            Damage::Io(source) => Self::Write { path, source },
+            damage => Self::Data { path, source: damage.into() },
+        }
+    }
 }
 
 /// A failure of the certificate or TLS library.

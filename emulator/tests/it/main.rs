@@ -5,6 +5,7 @@ mod control;
 mod dynamodb;
 mod faults;
 mod firehose;
+mod kill;
 mod kinesis;
 mod memory;
 mod restart;

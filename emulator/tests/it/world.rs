@@ -18,19 +18,24 @@ pub(crate) struct World {
 
 /// Settings and client of one SDK, which all SDK crates spell alike.
 macro_rules! client {
-    ($name:ident, $at:ident, $sdk:ident) => {
+    ($name:ident, $at:ident, $of:ident, $sdk:ident) => {
         pub(crate) fn $name(&self) -> $sdk::Client {
             self.$at(self.emulator.endpoint())
         }
 
         #[allow(dead_code, reason = "made for every SDK, used where the endpoint matters")]
         pub(crate) fn $at(&self, endpoint: String) -> $sdk::Client {
+            Self::$of(endpoint, self.emulator.ca_bundle())
+        }
+
+        #[allow(dead_code, reason = "made for every SDK, used where the emulator is another process")]
+        pub(crate) fn $of(endpoint: String, ca_bundle: &Path) -> $sdk::Client {
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(Credentials::new("test", "test", None, None, "test"))
                 .endpoint_url(endpoint)
-                .http_client(http_client(self.emulator.ca_bundle()))
+                .http_client(http_client(ca_bundle))
                 .build();
             $sdk::Client::from_conf(config)
         }
@@ -55,10 +60,10 @@ impl World {
         Self { emulator, dir: self.dir }
     }
 
-    client!(s3, s3_at, aws_sdk_s3);
-    client!(dynamodb, dynamodb_at, aws_sdk_dynamodb);
-    client!(firehose, firehose_at, aws_sdk_firehose);
-    client!(kinesis, kinesis_at, aws_sdk_kinesis);
+    client!(s3, s3_at, s3_of, aws_sdk_s3);
+    client!(dynamodb, dynamodb_at, dynamodb_of, aws_sdk_dynamodb);
+    client!(firehose, firehose_at, firehose_of, aws_sdk_firehose);
+    client!(kinesis, kinesis_at, kinesis_of, aws_sdk_kinesis);
 
     /// An S3 client with a bucket `lake`.
     pub(crate) async fn s3_with_bucket(&self) -> aws_sdk_s3::Client {

@@ -34,6 +34,7 @@ impl Kinesis {
         one_of("minimumThroughputBillingCommitment.status", status, &["ENABLED", "DISABLED"])?;
         {
             let mut commitment = lock(&self.inner.commitment);
+            self.inner.changes.note();
             if status == "ENABLED" { commitment.enable(self.now()) } else { commitment.disable(self.now()) }
         }
         Ok(self.describe_account_settings())

@@ -80,7 +80,7 @@ impl Kinesis {
             most: if advantage { MOST_CONSUMERS_ADVANTAGE } else { MOST_CONSUMERS },
             delay_millis: self.inner.state_delay_millis,
         };
-        let consumer = lock(&stream.registry).register(registration, now)?;
+        let consumer = stream.change_consumers().register(registration, now)?;
         Ok(json!({ "Consumer": describe(&consumer, now) }))
     }
 
@@ -92,7 +92,7 @@ impl Kinesis {
 
     pub(in crate::kinesis) fn deregister_consumer(&self, request: &OneConsumer) -> Result<(), ApiError> {
         let (stream, consumer) = self.consumer(request)?;
-        lock(&stream.registry).deregister(&consumer.name, self.now(), self.inner.state_delay_millis);
+        stream.change_consumers().deregister(&consumer.name, self.now(), self.inner.state_delay_millis);
         Ok(())
     }
 

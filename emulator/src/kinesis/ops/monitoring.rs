@@ -33,6 +33,11 @@ pub(in crate::kinesis) struct ChangeMonitoring {
     shard_level_metrics: Option<Vec<String>>,
 }
 
+/// The metric of that name.
+pub(in crate::kinesis) fn metric(name: &str) -> Option<&'static str> {
+    METRICS.into_iter().find(|metric| *metric == name && *metric != ALL)
+}
+
 impl Kinesis {
     pub(in crate::kinesis) fn enable_monitoring(&self, request: &ChangeMonitoring) -> Result<Value, ApiError> {
         self.change_monitoring(request, |present, asked| present | asked)

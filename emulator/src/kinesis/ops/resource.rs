@@ -37,7 +37,7 @@ impl Kinesis {
         self.stream(None, Some(arn)).map(Resource::Stream)
     }
 
-    /// Looks at a consumer, or changes it.
+    /// Looks at a consumer.
     pub(super) fn with_consumer<T>(
         &self,
         stream: &Stream,
@@ -47,7 +47,7 @@ impl Kinesis {
         act(lock(&stream.registry).find(Some(arn), None, self.now())?)
     }
 
-    /// The same, for what only an active consumer lets happen.
+    /// Changes a consumer, which only an active one lets happen.
     pub(super) fn with_active_consumer<T>(
         &self,
         stream: &Stream,
@@ -55,9 +55,11 @@ impl Kinesis {
         act: impl FnOnce(&mut Consumer) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let now = self.now();
-        self.with_consumer(stream, arn, |consumer| match consumer.phases.status(now) {
+        let mut registry = stream.change_consumers();
+        let consumer = registry.find(Some(arn), None, now)?;
+        match consumer.phases.status(now) {
             Status::Active => act(consumer),
             status => Err(in_use(format!("Consumer {arn} is not ACTIVE, instead in state {}.", status.word()))),
-        })
+        }
     }
 }

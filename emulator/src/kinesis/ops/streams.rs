@@ -138,7 +138,8 @@ impl Kinesis {
             return Err(ApiError::client("LimitExceededException", message));
         }
         let topology = Topology::new(shards, self.take_lanes(shards), now);
-        streams.insert(name, Arc::new(Stream::new(plan, topology)));
+        self.inner.changes.note();
+        streams.insert(name, Arc::new(Stream::new(plan, topology, Arc::clone(&self.inner.changes))));
         Ok(())
     }
 

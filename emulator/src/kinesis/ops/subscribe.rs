@@ -79,8 +79,8 @@ impl Kinesis {
             registry.find(Some(&arn), None, now)?;
             registry.subscribe(&consumer.name, shard.number(), now)?
         };
-        let (clock, consumer) = (self.inner.clock.clone(), consumer.name);
-        let opening = Opening { clock, format, stream, shard, consumer, cursor, ending, meter };
+        let (kinesis, consumer) = (self.clone(), consumer.name);
+        let opening = Opening { kinesis, format, stream, shard, consumer, cursor, ending, meter };
         let mut response = Response::new(Subscription::new(opening).into_body());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::CONTENT_TYPE));
         Ok(response)

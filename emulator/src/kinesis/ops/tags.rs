@@ -120,7 +120,7 @@ impl Kinesis {
         match resource {
             Resource::Stream(stream) => {
                 stream.check_active(self.now())?;
-                apply(&mut lock(&stream.tags))
+                apply(&mut stream.change_tags())
             }
             Resource::Consumer(stream, arn) => {
                 self.with_active_consumer(stream, arn, |consumer| apply(&mut consumer.tags))

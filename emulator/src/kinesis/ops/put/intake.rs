@@ -103,10 +103,11 @@ impl<'a> Intake<'a> {
 
     /// Writes all lots at the first of `times`, and forgets what arrived before the second. A lot whose write fails fails its records and no others.
     pub(super) fn store(self, store: &Store, topology: &Topology, times: (u64, u64)) -> Vec<Receipt> {
-        let write = |(lot, shard): (&Lot, _)| {
-            if lot.sizes.is_empty() { None } else { Some(lot.store(store, shard, times)) }
+        let write = |(lot, shard): (&Lot, &Arc<Shard>)| {
+            let records = (lot.bytes.as_slice(), lot.sizes.as_slice());
+            (!lot.sizes.is_empty()).then(|| shard.write(store, self.stream.id, records, times))
         };
-        let outcomes = self.lots.iter().zip(topology.open().iter().map(AsRef::as_ref)).map(write);
+        let outcomes = self.lots.iter().zip(topology.open()).map(write);
         let mut outcomes: Vec<_> = outcomes.collect();
         let receipt = |(number, place): (usize, &usize)| {
             let shard = topology.open().get(*place)?;
@@ -160,11 +161,6 @@ impl Lot {
             }
         }
         verdicts
-    }
-
-    fn store(&self, store: &Store, shard: &Shard, (now, horizon): (u64, u64)) -> io::Result<Appended> {
-        let extent = store.append(shard.lane(), &self.bytes)?;
-        Ok(shard.append(now, horizon, &extent, &self.sizes))
     }
 }
 
