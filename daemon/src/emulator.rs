@@ -6,16 +6,20 @@ use alluvial_runtime::exit::{Exit, Failure, chain};
 use alluvial_runtime::shutdown::Shutdown;
 use clap::Args;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of `alluvial emulator`.
 #[derive(Debug, Args)]
 pub(crate) struct EmulatorArgs {
-    /// TLS port on 127.0.0.1, HTTP/2 and HTTP/1.1; 0 takes any free one
+    /// Address to listen on. Whoever reaches it may do anything to the emulator: leave it, or use a network of your own
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: IpAddr,
+    /// TLS port, HTTP/2 and HTTP/1.1; 0 takes any free one
     #[arg(long, default_value_t = 4566, value_name = "PORT")]
     port: u16,
-    /// Plaintext port on 127.0.0.1, HTTP/1.1 and HTTP/2 with prior knowledge; 0 takes any free one
+    /// Plaintext port, HTTP/1.1 and HTTP/2 with prior knowledge; 0 takes any free one
     #[arg(long, default_value_t = 4567, value_name = "PORT")]
     plain_port: u16,
     /// Folder for data; S3 and DynamoDB find theirs again after a restart, even after kill -9
@@ -60,6 +64,7 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<Exit, Failure> {
     let shutdown =
         Shutdown::on_signals().map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))?;
     let mut settings = Settings::new(&args.dir);
+    settings.host = args.host;
     settings.port = args.port;
     settings.plain_port = args.plain_port;
     settings.clock_speed = args.clock_speed;

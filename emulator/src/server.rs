@@ -35,6 +35,7 @@ use listen::Listener;
 pub use memory::InMemory;
 use route::Services;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -44,6 +45,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// A running emulator. Dropping it cuts every connection and loses what Firehose still buffers; [`Emulator::stop`] does
 /// neither.
 pub struct Emulator {
+    /// Where this machine finds it.
+    host: IpAddr,
     port: u16,
     plain_port: u16,
     ca_bundle: PathBuf,
@@ -114,29 +117,36 @@ impl Emulator {
         let clock = clock(&settings)?;
         let folder = Folder::open(&settings.dir)?;
         // Ports first: a taken port is the likeliest mistake, and nothing is written before it is found.
-        let tls_port = Listener::bind(settings.port, "--port").await?;
-        let plain_port = Listener::bind(settings.plain_port, "--plain-port").await?;
+        let tls_port = Listener::bind(settings.host, settings.port, "--port").await?;
+        let plain_port = Listener::bind(settings.host, settings.plain_port, "--plain-port").await?;
 
         // By the machine's time, as clients check it.
-        let identity = tls::identity(Clock::new(1.0)?.now()).map_err(|error| StartError::Tls(error.into()))?;
+        let identity =
+            tls::identity(Clock::new(1.0)?.now(), settings.host).map_err(|error| StartError::Tls(error.into()))?;
         let ca_bundle = folder.write("ca.pem", identity.ca_pem.as_bytes())?;
         let core = Core::open(&settings, clock, folder)?;
         let protocol = Arc::clone(&core.protocol);
-        let mut emulator =
-            Self { port: tls_port.port(), plain_port: plain_port.port(), ca_bundle, listeners: JoinSet::new(), core };
+        let mut emulator = Self {
+            host: reachable(settings.host),
+            port: tls_port.port(),
+            plain_port: plain_port.port(),
+            ca_bundle,
+            listeners: JoinSet::new(),
+            core,
+        };
         emulator.listeners.spawn(tls_port.serve(Some(TlsAcceptor::from(identity.server)), Arc::clone(&protocol)));
         emulator.listeners.spawn(plain_port.serve(None, protocol));
         Ok(emulator)
     }
 
-    /// The TLS endpoint, `https://127.0.0.1:PORT`: HTTP/2 and HTTP/1.1, as the client's ALPN asks.
+    /// The TLS endpoint, `https://HOST:PORT`: HTTP/2 and HTTP/1.1, as the client's ALPN asks.
     pub fn endpoint(&self) -> String {
-        format!("https://{}:{}", listen::HOST, self.port)
+        format!("https://{}", SocketAddr::new(self.host, self.port))
     }
 
-    /// The plaintext endpoint, `http://127.0.0.1:PORT`: HTTP/1.1, and HTTP/2 with prior knowledge.
+    /// The plaintext endpoint, `http://HOST:PORT`: HTTP/1.1, and HTTP/2 with prior knowledge.
     pub fn plain_endpoint(&self) -> String {
-        format!("http://{}:{}", listen::HOST, self.plain_port)
+        format!("http://{}", SocketAddr::new(self.host, self.plain_port))
     }
 
     /// The PEM file with the CA that signed the server's certificate. It is new at every start.
@@ -177,6 +187,15 @@ impl Emulator {
             connection::report(ended);
         }
         self.core.stop().await;
+    }
+}
+
+/// The address at which this machine reaches what listens on `host`.
+fn reachable(host: IpAddr) -> IpAddr {
+    match host {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
     }
 }
 

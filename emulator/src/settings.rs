@@ -1,6 +1,7 @@
 //! What a person may choose about an emulator.
 
 use crate::server::Http2;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -10,9 +11,11 @@ pub struct Settings {
     /// Where data and the CA certificate lie. Created if missing. S3 and DynamoDB keep their data here from one run to
     /// the next; only one emulator may use a folder at a time.
     pub dir: PathBuf,
-    /// The TLS port on 127.0.0.1; 0 takes any free one.
+    /// The address to listen on: 127.0.0.1 unless others are to reach the emulator, which has no security worth the name.
+    pub host: IpAddr,
+    /// The TLS port; 0 takes any free one.
     pub port: u16,
-    /// The plaintext port on 127.0.0.1; 0 takes any free one.
+    /// The plaintext port; 0 takes any free one.
     pub plain_port: u16,
     /// How many times faster than real time the emulated clock runs; 0 stands still. It drives subscription expiry,
     /// heartbeats, retention, Firehose buffering and limits on rates.
@@ -40,11 +43,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Free ports, real time, no limits on rates, no faults, no ground truth and streams that go with the process, with
+    /// Free loopback ports, real time, no limits on rates, no faults, no ground truth and streams that go with the process, with
     /// data in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             plain_port: 0,
             clock_speed: 1.0,

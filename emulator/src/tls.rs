@@ -6,6 +6,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -36,11 +37,11 @@ pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
 }
 
-/// Makes a CA and a server certificate that is no CA itself: rustls refuses a CA as a server's own certificate.
-pub(crate) fn identity(now: SystemTime) -> Result<Identity, TlsError> {
+/// Makes a CA and a server certificate for the loopback names and `host` that is no CA itself: rustls refuses a CA as a server's own certificate.
+pub(crate) fn identity(now: SystemTime, host: IpAddr) -> Result<Identity, TlsError> {
     let ca = authority(now)?;
     let leaf_key = KeyPair::generate()?;
-    let leaf = leaf_params(now)?.signed_by(&leaf_key, &ca)?;
+    let leaf = leaf_params(now, host)?.signed_by(&leaf_key, &ca)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
 
     // The provider is named, so that a process that also links another one still starts.
@@ -62,8 +63,11 @@ fn authority(now: SystemTime) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 
-fn leaf_params(now: SystemTime) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::new(NAMES.map(String::from).to_vec())?;
+fn leaf_params(now: SystemTime, host: IpAddr) -> Result<CertificateParams, rcgen::Error> {
+    let names = NAMES.map(String::from).into_iter();
+    // No client names the address that stands for all of them.
+    let host = Some(host.to_string()).filter(|name| !host.is_unspecified() && !NAMES.contains(&name.as_str()));
+    let mut params = CertificateParams::new(names.chain(host).collect::<Vec<_>>())?;
     set_validity(&mut params, now);
     params.distinguished_name.push(DnType::CommonName, "alluvial emulator");
     params.is_ca = IsCa::ExplicitNoCa;
@@ -85,12 +89,15 @@ mod tests {
     use rustls::RootCertStore;
     use rustls::client::WebPkiServerVerifier;
     use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
+    use std::net::Ipv4Addr;
+
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     fn verify(name: &str, at: SystemTime) -> Result<(), rustls::Error> {
         let now = SystemTime::UNIX_EPOCH + DAY * 20_000;
         let ca = authority(now).expect("an authority");
         let key = KeyPair::generate().expect("a key");
-        let leaf = leaf_params(now).and_then(|params| params.signed_by(&key, &ca)).expect("a certificate");
+        let leaf = leaf_params(now, HOST).and_then(|params| params.signed_by(&key, &ca)).expect("a certificate");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("PEM")).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -103,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_names_every_loopback_address() {
+    fn the_certificate_names_every_loopback_address_and_the_one_listened_on() {
         let now = SystemTime::UNIX_EPOCH + DAY * 20_000;
-        for name in ["localhost", "127.0.0.1", "::1"] {
+        for name in ["localhost", "127.0.0.1", "::1", "192.0.2.7"] {
             verify(name, now).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         verify("example.com", now).expect_err("a foreign name");
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn http2_is_offered_first() {
-        let identity = identity(SystemTime::UNIX_EPOCH + DAY * 20_000).expect("an identity");
+        let identity = identity(SystemTime::UNIX_EPOCH + DAY * 20_000, HOST).expect("an identity");
         assert_eq!(identity.server.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
         assert!(!identity.ca_pem.contains("PRIVATE KEY"));
     }

@@ -7,22 +7,27 @@ use crate::kinesis::{Broken, Damage};
 use crate::tls::TlsError;
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why an emulator did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another process listens on the port.
-    #[error("port {port} on 127.0.0.1 is in use: stop what listens there or give another {flag}")]
+    #[error("port {port} on {host} is in use: stop what listens there or give another {flag}")]
     PortTaken {
+        /// The address asked for.
+        host: IpAddr,
         /// The port asked for.
         port: u16,
         /// The flag that sets it.
         flag: &'static str,
     },
     /// The port cannot be bound for another reason, such as missing rights.
-    #[error("cannot listen on port {port} of 127.0.0.1: give another {flag}")]
+    #[error("cannot listen on port {port} of {host}: give another {flag} or --host")]
     Bind {
+        /// The address asked for.
+        host: IpAddr,
         /// The port asked for.
         port: u16,
         /// The flag that sets it.

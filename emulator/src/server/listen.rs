@@ -1,16 +1,14 @@
-//! One loopback port: binding it, and accepting until told to stop.
+//! One port: binding it, and accepting until told to stop.
 
 use super::StartError;
 use super::connection::{self, Protocol};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-
-/// The only address that is ever bound.
-pub(super) const HOST: &str = "127.0.0.1";
 
 /// The wait after `accept` failed, as it does when the process has no file descriptor left; trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -22,16 +20,16 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Binds `port`, or any free one for 0. `flag` is what the error tells a person to change.
-    pub(super) async fn bind(port: u16, flag: &'static str) -> Result<Self, StartError> {
+    /// Binds `port` of `host`, or any free one for 0. `flag` is what the error tells a person to change.
+    pub(super) async fn bind(host: IpAddr, port: u16, flag: &'static str) -> Result<Self, StartError> {
         let bound = async {
-            let socket = TcpListener::bind((HOST, port)).await?;
+            let socket = TcpListener::bind((host, port)).await?;
             let port = socket.local_addr()?.port();
             Ok(Self { socket, port })
         };
         bound.await.map_err(|source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortTaken { port, flag },
-            _ => StartError::Bind { port, flag, source },
+            io::ErrorKind::AddrInUse => StartError::PortTaken { host, port, flag },
+            _ => StartError::Bind { host, port, flag, source },
         })
     }
 
@@ -79,11 +77,14 @@ async fn serve_one(socket: TcpStream, tls: Option<TlsAcceptor>, protocol: Arc<Pr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[tokio::test]
     async fn a_taken_port_is_named_with_its_remedy() {
-        let first = Listener::bind(0, "--port").await.expect("a free port");
-        let error = Listener::bind(first.port(), "--port").await.map(|_| ()).expect_err("a taken port");
+        let first = Listener::bind(HOST, 0, "--port").await.expect("a free port");
+        let error = Listener::bind(HOST, first.port(), "--port").await.map(|_| ()).expect_err("a taken port");
         let expected =
             format!("port {} on 127.0.0.1 is in use: stop what listens there or give another --port", first.port());
         assert_eq!(error.to_string(), expected);

@@ -202,3 +202,17 @@ async fn dropping_frees_ports_and_folder() {
     tokio::time::timeout(PATIENCE, closed).await.expect("the port is closed");
     Emulator::start(Settings::new(dir.path())).await.expect("the folder is free").stop().await;
 }
+
+#[tokio::test]
+async fn another_address_is_listened_on_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (host, reached) in [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1")] {
+        let settings = Settings { host: host.parse().expect("an address"), ..Settings::new(dir.path()) };
+        let emulator = Emulator::start(settings).await.expect("an emulator");
+        let endpoint = emulator.plain_endpoint();
+        let address = endpoint.strip_prefix("http://").expect("a plaintext endpoint").to_owned();
+        assert!(address.starts_with(&format!("{reached}:")), "{host}: {address}");
+        TcpStream::connect(&address).await.expect("a connection");
+        emulator.stop().await;
+    }
+}
