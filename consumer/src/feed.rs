@@ -4,6 +4,7 @@ use crate::budget::Share;
 use crate::progress::Ack;
 use alluvial_record::{Position, ShardId};
 use bytes::Bytes;
+use bytestring::ByteString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Record {
     /// Where it stands in its shard.
     pub position: Position,
-    /// The key that the producer gave it.
-    pub partition_key: String,
+    /// The key that the producer gave it; it may be a slice of the buffer that it came in.
+    pub partition_key: ByteString,
     /// The payload, as the producer gave it.
     pub data: Bytes,
     /// When Kinesis took it, in milliseconds since 1970; 0 where Kinesis does not say.

@@ -157,7 +157,7 @@ fn read_record(record: types::Record) -> Result<Record, Cause> {
     let arrived = record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok());
     Ok(Record {
         position: Position::of(sequence),
-        partition_key: record.partition_key.unwrap_or_default(),
+        partition_key: record.partition_key.unwrap_or_default().into(),
         data: Bytes::from(record.data.into_inner()),
         arrived_millis: arrived.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0),
     })

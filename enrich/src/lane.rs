@@ -199,7 +199,7 @@ impl Lane {
         tracing::warn!(shard = %self.feed.shard, position = %record.position, %reason, "record goes to the dead-letter store");
         self.open.rejected.push(Rejected {
             position: record.position,
-            partition_key: record.partition_key.clone(),
+            partition_key: record.partition_key.to_string(),
             arrived_millis: record.arrived_millis,
             payload: record.data.clone(),
             reason,
