@@ -1,6 +1,7 @@
-//! What a Kinesis record is known by: sequence numbers, positions, shards and their hash key ranges, and the
-//! AWS quotas that bound all of it. Pure types: no I/O, no clock, no AWS SDK.
+//! What a Kinesis record is known by: sequence numbers, positions, shards and their hash key ranges, aggregates of the
+//! Kinesis Producer Library, and the AWS quotas that bound all of it. Pure types: no I/O, no clock, no AWS SDK.
 
+pub mod aggregate;
 mod position;
 pub mod quota;
 mod sequence;

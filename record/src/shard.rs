@@ -58,6 +58,9 @@ pub struct HashKeyRange {
 pub struct InvalidHashKey(String);
 
 impl HashKeyRange {
+    /// Every hash key there is.
+    pub const ALL: Self = Self { start: 0, end: u128::MAX };
+
     /// Reads the two decimals that AWS sends.
     ///
     /// # Errors
