@@ -1,5 +1,7 @@
 //! Aggregates that AWS's own aggregators made (`golden/make.mjs` and `golden/make.py`), read and made again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
+
 use alluvial_record::aggregate::{Aggregator, Decoded, UserRecord, decode};
 use bytes::Bytes;
 use std::collections::BTreeMap;
