@@ -9,4 +9,4 @@ mod shard;
 
 pub use position::{Checkpoint, InvalidCheckpoint, Position};
 pub use sequence::{InvalidSequenceNumber, SequenceNumber};
-pub use shard::{HashKeyRange, InvalidHashKey, ShardId};
+pub use shard::{HashKeyRange, InvalidHashKey, ShardId, hash_key};
