@@ -37,20 +37,43 @@ fn digests_with<S: Simd>(simd: S, messages: &[&[u8]; LANES]) -> [[u8; 16]; LANES
         #[inline(always)]
         || {
             let ends = messages.map(end);
-            let most = messages.iter().map(|message| blocks(message.len())).max().unwrap_or(0);
+            let whole = messages.map(
+                #[inline(always)]
+                |message| message.as_chunks::<BLOCK>().0,
+            );
+            let blocks = messages.map(
+                #[inline(always)]
+                |message| blocks(message.len()),
+            );
+            let common = whole
+                .iter()
+                .map(
+                    #[inline(always)]
+                    |blocks| blocks.len(),
+                )
+                .min()
+                .unwrap_or(0);
+            let most = blocks.iter().copied().max().unwrap_or(0);
             let mut state = INITIAL.map(
                 #[inline(always)]
                 |word| u32x16::splat(simd, word),
             );
             let mut digests = [[0; 16]; LANES];
-            for at in 0..most {
-                let mut lanes = [&[0; BLOCK]; LANES];
-                for ((lane, message), end) in lanes.iter_mut().zip(messages).zip(&ends) {
-                    *lane = block(message, end, at);
+            let mut lanes = [&[0; BLOCK]; LANES];
+            // No message ends within the blocks that all have.
+            for at in 0..common {
+                for (lane, blocks) in lanes.iter_mut().zip(&whole) {
+                    *lane = &blocks[at];
                 }
                 compress(simd, &mut state, &lanes);
-                for (lane, (message, digest)) in messages.iter().zip(&mut digests).enumerate() {
-                    if blocks(message.len()) == at + 1 {
+            }
+            for at in common..most {
+                for ((lane, blocks), end) in lanes.iter_mut().zip(&whole).zip(&ends) {
+                    *lane = block(blocks, end, at);
+                }
+                compress(simd, &mut state, &lanes);
+                for (lane, (blocks, digest)) in blocks.iter().zip(&mut digests).enumerate() {
+                    if *blocks == at + 1 {
                         *digest = column(&state, lane);
                     }
                 }
@@ -78,11 +101,13 @@ fn end(message: &[u8]) -> [[u8; BLOCK]; 2] {
     blocks
 }
 
-/// Block `at` of a message. Past its end it is one that does not matter.
+/// Block `at` of a message that has these whole ones. Past its end it is one that does not matter.
 #[inline(always)]
-fn block<'a>(message: &'a [u8], end: &'a [[u8; BLOCK]; 2], at: usize) -> &'a [u8; BLOCK] {
-    let (whole, _) = message.as_chunks::<BLOCK>();
-    whole.get(at).unwrap_or_else(|| if at == whole.len() { &end[0] } else { &end[1] })
+fn block<'a>(whole: &'a [[u8; BLOCK]], end: &'a [[u8; BLOCK]; 2], at: usize) -> &'a [u8; BLOCK] {
+    whole.get(at).unwrap_or_else(
+        #[inline(always)]
+        || if at == whole.len() { &end[0] } else { &end[1] },
+    )
 }
 
 #[inline(always)]
