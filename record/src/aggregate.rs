@@ -143,7 +143,8 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aggregate {
     buffer: Bytes,
-    partition_keys: Vec<ByteString>,
+    /// Where they lie; each is known to be text. A slice of each would cost more than all the rest of the reading.
+    partition_keys: Vec<Range<usize>>,
     /// `None` for a text that is no hash key, which no record points to.
     explicit_hash_keys: Vec<Option<u128>>,
     entries: Vec<Entry>,
@@ -174,7 +175,7 @@ impl Aggregate {
     pub fn records_within(&self, range: HashKeyRange) -> impl Iterator<Item = UserRecord> + '_ {
         let hashed = self.entries.iter().any(|entry| entry.explicit_hash_key.is_none()) && range != HashKeyRange::ALL;
         let keys: Vec<&[u8]> =
-            self.partition_keys.iter().filter(|_| hashed).map(|key| key.as_bytes().as_ref()).collect();
+            self.partition_keys.iter().filter(|_| hashed).filter_map(|key| self.buffer.get(key.clone())).collect();
         let hash_keys: Vec<u128> = md5::digests(&keys).into_iter().map(u128::from_be_bytes).collect();
         (0..).zip(&self.entries).filter_map(move |(index, entry)| {
             let hash_key = match entry.explicit_hash_key {
@@ -189,7 +190,7 @@ impl Aggregate {
     /// The record of an entry; there is one for every entry that was read.
     fn record(&self, index: u64, entry: &Entry) -> Option<UserRecord> {
         Some(UserRecord {
-            partition_key: self.partition_keys.get(entry.partition_key)?.clone(),
+            partition_key: self.buffer.slice(self.partition_keys.get(entry.partition_key)?.clone()).try_into().ok()?,
             explicit_hash_key: entry.explicit_hash_key.and_then(|at| *self.explicit_hash_keys.get(at)?),
             data: self.buffer.slice(entry.data.clone()),
             index,

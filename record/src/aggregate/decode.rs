@@ -6,7 +6,6 @@ use super::{
     PARTITION_KEYS, RECORDS,
 };
 use bytes::Bytes;
-use bytestring::ByteString;
 use std::ops::Range;
 
 /// The fewest bytes of a user record: an index and empty data. Fewer are refused before anything is allocated for them.
@@ -27,8 +26,9 @@ pub(super) fn message(buffer: &Bytes, range: Range<usize>) -> Result<Aggregate, 
     while let Some(field) = fields.next()? {
         match field {
             (PARTITION_KEYS, Value::Bytes(key)) => {
-                let text = ByteString::try_from(buffer.slice(key.clone()));
-                aggregate.partition_keys.push(text.map_err(|_| Corruption::KeyNotText { at: key.start })?);
+                let text = std::str::from_utf8(buffer.get(key.clone()).unwrap_or_default());
+                text.map_err(|_| Corruption::KeyNotText { at: key.start })?;
+                aggregate.partition_keys.push(key);
             }
             (EXPLICIT_HASH_KEYS, Value::Bytes(key)) => {
                 aggregate.explicit_hash_keys.push(hash_key(buffer.get(key).unwrap_or_default()));

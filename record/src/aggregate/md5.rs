@@ -94,10 +94,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn many_at_once_are_what_each_is_alone(
-            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..1_500), 0..60),
-            large in prop::collection::vec(any::<u8>(), 0..60_000),
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..500), 0..40),
+            large in prop::collection::vec(any::<u8>(), 0..10_000),
         ) {
             let mut messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
             messages.push(&large);
