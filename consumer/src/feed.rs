@@ -2,11 +2,28 @@
 
 use crate::budget::Share;
 use crate::progress::Ack;
+use alluvial_record::aggregate::Corruption;
 use alluvial_record::{Position, ShardId};
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A Kinesis record of its own.
+    #[default]
+    Plain,
+    /// A user record out of an aggregate. It shares its sequence number with the others, and its place among them is
+    /// its sub-sequence number.
+    User,
+    /// An aggregate of the Kinesis Producer Library as it came: [`crate::Settings::deaggregate`] is off.
+    Aggregate,
+    /// It begins as an aggregate does, and cannot be read as one: handed out as it came, with the reason. The Kinesis
+    /// Client Library too hands out such a record whole.
+    Corrupt(Corruption),
+}
 
 /// One record.
 #[derive(Debug, Clone)]
@@ -19,6 +36,8 @@ pub struct Record {
     pub data: Bytes,
     /// When Kinesis took it, in milliseconds since 1970; 0 where Kinesis does not say.
     pub arrived_millis: u64,
+    /// Whether it came by itself or in an aggregate.
+    pub kind: Kind,
 }
 
 /// Records of one shard, in order. Its share of the byte budget is free again once it is dropped.

@@ -5,12 +5,16 @@
 //! the Kinesis Client Library reads and writes too. Each shard arrives as a [`ShardFeed`]: batches of records in
 //! order, and a way to acknowledge them. A checkpoint never passes a record that was not acknowledged.
 //!
+//! Records that the Kinesis Producer Library packed into one are handed out one by one, and a checkpoint may lie between
+//! two of them.
+//!
 //! What is promised: every record is handed out at least once, in order within its shard, and without faults exactly
 //! once. At most [`Settings::budget_bytes`] of payload wait in queues over all shards, plus one event a shard.
 
 mod budget;
 mod consumer;
 mod coordinator;
+mod deaggregate;
 mod error;
 mod feed;
 mod lease;
@@ -25,7 +29,7 @@ mod topology;
 pub use budget::Budget;
 pub use consumer::{Clients, Consumer};
 pub use error::{Error, ErrorKind};
-pub use feed::{Batch, Record, ShardFeed};
+pub use feed::{Batch, Kind, Record, ShardFeed};
 #[cfg(any(test, feature = "conformance"))]
 pub use lease::conformance;
 pub use lease::{DynamoLeases, GarbledLease, HeldLease, Lease, LeaseTable, MemoryLeases, Written};

@@ -17,6 +17,9 @@ pub struct Settings {
     /// Payload bytes that may wait in queues over all shards. One event of up to about 14 MB is admitted at a time
     /// even when it is larger than this.
     pub budget_bytes: usize,
+    /// Hand out the user records of an aggregate one by one. When off, aggregates are handed out as they came; checkpoints
+    /// mean the same either way, so that it may be changed at any time.
+    pub deaggregate: bool,
     /// A lease that its owner has not renewed for this long is free. Leases are renewed three times within it.
     /// Shorter takes over faster after a crash, and mistakes a slow worker for a dead one more often.
     pub failover: Duration,
@@ -44,6 +47,7 @@ impl Settings {
             worker: worker.into(),
             start: StartPosition::TrimHorizon,
             budget_bytes: 64 * 1024 * 1024,
+            deaggregate: true,
             failover: Duration::from_secs(10),
             checkpoint_interval: Duration::from_secs(2),
             sync_interval: Duration::from_secs(20),

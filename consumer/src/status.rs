@@ -57,6 +57,7 @@ pub struct ShardStatus {
     received: AtomicU64,
     received_bytes: AtomicU64,
     acknowledged: AtomicU64,
+    misplaced: AtomicU64,
     millis_behind_latest: AtomicU64,
     subscriptions: AtomicU64,
 }
@@ -82,6 +83,12 @@ impl ShardStatus {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// User records of aggregates that were left out, because their hash keys are not those of the shard: after a split or
+    /// a merge the Kinesis Producer Library puts them again, to the shard where they belong.
+    pub fn misplaced(&self) -> u64 {
+        self.misplaced.load(Ordering::Relaxed)
+    }
+
     /// How far the last event was behind the tip of the shard, in milliseconds.
     pub fn millis_behind_latest(&self) -> u64 {
         self.millis_behind_latest.load(Ordering::Relaxed)
@@ -103,6 +110,11 @@ impl ShardStatus {
 
     pub(crate) fn set_acknowledged(&self, records: u64) {
         self.acknowledged.store(records, Ordering::Relaxed);
+    }
+
+    /// True when they are the first.
+    pub(crate) fn count_misplaced(&self, records: u64) -> bool {
+        self.misplaced.fetch_add(records, Ordering::Relaxed) == 0 && records > 0
     }
 
     pub(crate) fn set_behind(&self, millis: u64) {

@@ -4,7 +4,7 @@ mod next;
 
 pub(crate) use next::{Cause, delay_before_next};
 
-use crate::feed::Record;
+use crate::feed::{Kind, Record};
 use crate::settings::Settings;
 use crate::stream::read_children;
 use crate::topology::Shard;
@@ -53,7 +53,6 @@ impl From {
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) records: Vec<Record>,
-    pub(crate) bytes: usize,
     pub(crate) millis_behind_latest: u64,
     pub(crate) next: Next,
 }
@@ -142,14 +141,8 @@ fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
         (true, false) => Next::Continuation(event.continuation_sequence_number),
         (true, true) => return Err(Cause::Failed("an event with neither continuation nor child shards".into())),
     };
-    let mut bytes = 0;
-    let mut records = Vec::with_capacity(event.records.len());
-    for record in event.records {
-        let record = read_record(record)?;
-        bytes += record.data.len() + record.partition_key.len();
-        records.push(record);
-    }
-    Ok(Event { records, bytes, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
+    let records = event.records.into_iter().map(read_record).collect::<Result<_, _>>()?;
+    Ok(Event { records, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
 }
 
 fn read_record(record: types::Record) -> Result<Record, Cause> {
@@ -160,6 +153,7 @@ fn read_record(record: types::Record) -> Result<Record, Cause> {
         partition_key: record.partition_key.unwrap_or_default().into(),
         data: Bytes::from(record.data.into_inner()),
         arrived_millis: arrived.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0),
+        kind: Kind::Plain,
     })
 }
 

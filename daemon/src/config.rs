@@ -43,6 +43,7 @@ struct Source {
     failover: Option<String>,
     checkpoint_interval: Option<String>,
     drain_grace: Option<String>,
+    deaggregate: Option<bool>,
 }
 
 fn trim_horizon() -> String {
@@ -103,6 +104,7 @@ impl Source {
         let worker = self.worker.as_deref().unwrap_or(default_worker);
         let mut settings = Settings::new(&self.stream, consumer_name, worker);
         settings.start = parse_start(&self.start)?;
+        settings.deaggregate = self.deaggregate.unwrap_or(settings.deaggregate);
         if let Some(budget) = &self.budget {
             settings.budget_bytes = parse_bytes(budget).map_err(|why| InvalidSetting::new("source.budget", why))?;
             if settings.budget_bytes < 1024 * 1024 {

@@ -2,7 +2,7 @@
 
 use super::{Lease, LeaseTable, Written};
 use crate::error::{Error, ErrorKind};
-use alluvial_record::{Checkpoint, ShardId};
+use alluvial_record::{Checkpoint, HashKeyRange, ShardId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
@@ -17,6 +17,7 @@ pub struct HeldLease(Arc<Inner>);
 struct Inner {
     table: LeaseTable,
     shard: ShardId,
+    hash_keys: Option<HashKeyRange>,
     failover: Duration,
     /// Writers wait for one another, so that each builds on the counter of the last.
     row: Mutex<Row>,
@@ -37,11 +38,13 @@ struct Row {
 impl HeldLease {
     /// A lease that was just taken. Peers take it when it is not renewed for `failover`; a write may take a third of that.
     pub fn new(table: LeaseTable, lease: Lease, failover: Duration) -> Self {
-        let (shard, row) = (lease.shard.clone(), Row { lease, unanswered: Vec::new() });
+        let (shard, hash_keys) = (lease.shard.clone(), lease.hash_keys);
+        let row = Row { lease, unanswered: Vec::new() };
         let confirmed = watch::Sender::new(Instant::now());
         Self(Arc::new(Inner {
             table,
             shard,
+            hash_keys,
             failover,
             row: Mutex::new(row),
             confirmed,
@@ -52,6 +55,11 @@ impl HeldLease {
     /// Its shard.
     pub fn shard(&self) -> &ShardId {
         &self.0.shard
+    }
+
+    /// The hash keys of its shard, where the row has them. They never change.
+    pub fn hash_keys(&self) -> Option<HashKeyRange> {
+        self.0.hash_keys
     }
 
     /// Cancelled when another worker has taken the lease.

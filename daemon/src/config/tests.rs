@@ -33,6 +33,7 @@ fn every_default_that_the_template_shows_is_the_one_in_force() {
                     "failover",
                     "checkpoint_interval",
                     "drain_grace",
+                    "deaggregate",
                     "target_bytes",
                     "max_wait",
                     "level",
