@@ -31,6 +31,9 @@ pub(super) enum ReadEnd {
     Failed(Error),
 }
 
+/// Nobody takes batches any more.
+struct Closed;
+
 /// What a subscription led to.
 enum Led {
     To(ReadEnd),
@@ -184,11 +187,14 @@ impl<'a> Reader<'a> {
         bytes: usize,
         batches: &mpsc::Sender<Batch>,
         open: &mut Option<Subscription>,
-    ) -> Result<(), mpsc::error::SendError<Batch>> {
+    ) -> Result<(), Closed> {
         let (count, last, first) = (records.len(), records.last().map(|record| record.position), self.handed_out);
         let mut sending = std::pin::pin!(async {
             let share = self.shared.budget.take(bytes).await;
-            batches.send(Batch { first, records, _share: share }).await
+            let place = batches.reserve().await.map_err(|_| Closed)?;
+            self.held.may_deliver().await;
+            place.send(Batch { first, records, _share: share });
+            Ok(())
         });
         let sent = tokio::select! {
             sent = &mut sending => sent,
