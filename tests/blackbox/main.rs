@@ -5,6 +5,8 @@
 mod commands;
 mod demo;
 mod errors;
+mod fleet;
+mod fleet_rows;
 mod http2;
 mod leases;
 mod readme;
