@@ -1,29 +1,27 @@
-//! Which shards this worker reads: finds them, takes their leases, starts them, renews, and follows splits and merges.
+//! Which shards this worker reads: finds them, shares them with its peers, starts them, and follows splits and merges.
+
+mod moves;
+mod round;
 
 use crate::error::{Error, ErrorKind};
 use crate::feed::ShardFeed;
-use crate::lease::{HeldLease, Lease};
-use crate::shard::{self, Outcome, Shared};
-use crate::status::{ShardState, StatusBoard};
-use crate::topology::{first_position, may_start, missing_leases};
+use crate::lease::{Held, Liveness, renew_all};
+use crate::shard::{Outcome, Shared};
+use crate::status::StatusBoard;
 use alluvial_record::ShardId;
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
-use alluvial_runtime::tasks::Tasks;
+use alluvial_runtime::tasks::{TaskDied, Tasks};
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Time between two looks at leases that others hold.
-const CLAIM_INTERVAL: Duration = Duration::from_secs(2);
-
-/// The leases in our hands, as the renewer sees them.
-type Held = Arc<Mutex<BTreeMap<ShardId, HeldLease>>>;
+/// Longest wait for the heartbeat of a worker that stops to be removed; its peers find it dead by themselves later.
+const LAST_FORGETTING: Duration = Duration::from_secs(1);
 
 struct Coordinator {
     shared: Arc<Shared>,
@@ -34,9 +32,14 @@ struct Coordinator {
     random: fastrand::Rng,
     held: Held,
     tasks: Tasks<(ShardId, Outcome)>,
-    /// Leases of others: their counter, and since when it has not moved.
-    observed: BTreeMap<ShardId, (u64, Instant)>,
+    liveness: Liveness,
+    began: Instant,
     last_listing: Option<Instant>,
+    last_cleanup: Instant,
+    /// Leases that we asked their owners for, and that are not ours yet: looked at more often.
+    asked: BTreeSet<ShardId>,
+    /// When a standing complaint was last logged, so that it is said once a minute and not at every look.
+    complained: Option<Instant>,
 }
 
 pub(crate) async fn run(
@@ -48,7 +51,12 @@ pub(crate) async fn run(
     random: fastrand::Rng,
 ) -> Result<(), Error> {
     let held = Held::default();
-    let renewing = renew_all(Arc::clone(&held), shared.settings.failover / 3);
+    let settings = &shared.settings;
+    let mut renewing: Tasks<()> = Tasks::new();
+    let (table, worker) = (shared.leases.clone(), settings.worker.clone());
+    // The first sign of life comes before the first lease: a peer must not take us for a worker of another mode.
+    renewing.spawn("renewer", renew_all(table, worker, settings.lease_mode, held.clone(), settings.failover));
+    let (liveness, now) = (Liveness::new(settings.failover), Instant::now());
     // A fault in one shard stops the others in good order, without stopping what our caller shares the token with.
     let stop = stop.child_token();
     let mut coordinator = Coordinator {
@@ -60,30 +68,19 @@ pub(crate) async fn run(
         random,
         held,
         tasks: Tasks::new(),
-        observed: BTreeMap::new(),
+        liveness,
+        began: now,
         last_listing: None,
+        last_cleanup: now,
+        asked: BTreeSet::new(),
+        complained: None,
     };
     tokio::select! {
         ended = coordinator.coordinate() => ended,
-        never = renewing => never,
-    }
-}
-
-/// Renews every held lease, again and again. Each write has its own deadline, so that a slow one delays no other.
-async fn renew_all(held: Held, interval: Duration) -> Result<(), Error> {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let leases: Vec<HeldLease> = held.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        join_all(leases.iter().map(|lease| async move {
-            if let Err(error) = lease.renew().await
-                && error.kind() != ErrorKind::LostLease
-            {
-                tracing::warn!(shard = %lease.shard(), error = %chain(&error), "lease not renewed");
-            }
-        }))
-        .await;
+        // It never ends by itself.
+        Some(Err(died)) = renewing.next() => {
+            Err(Error::caused(ErrorKind::Internal, "the task that renews leases panicked", died))
+        }
     }
 }
 
@@ -91,7 +88,7 @@ impl Coordinator {
     async fn coordinate(&mut self) -> Result<(), Error> {
         let mut failure = None;
         while !self.stop.is_cancelled() {
-            match self.claim().await {
+            match self.round().await {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Wait => {
                     tracing::warn!(error = %chain(&error), "shards and leases not read; tried again soon");
@@ -102,10 +99,10 @@ impl Coordinator {
                     break;
                 }
             }
-            let feeds = self.feeds.clone();
+            let (feeds, pause) = (self.feeds.clone(), self.pause());
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = sleep(CLAIM_INTERVAL) => {}
+                () = sleep(pause) => {}
                 // Nobody takes records any more: reading on would be of no use.
                 () = feeds.closed() => self.stop.cancel(),
                 Some(ended) = self.tasks.next() => {
@@ -120,18 +117,27 @@ impl Coordinator {
         while let Some(ended) = self.tasks.next().await {
             self.note(ended, &mut failure)?;
         }
+        self.forget_self().await;
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Time to the next look at the table. Workers that started together drift apart; whoever waits for a handoff looks more
+    /// often, since its shards stand still meanwhile.
+    fn pause(&mut self) -> Duration {
+        let most = self.shared.settings.list_interval;
+        let pause = most / 2 + (most / 2).mul_f64(self.random.f64());
+        if self.asked.is_empty() { pause } else { pause / 4 }
     }
 
     /// Takes note of a shard that ended. The first failure stops the others.
     fn note(
         &mut self,
-        ended: Result<(&'static str, (ShardId, Outcome)), alluvial_runtime::tasks::TaskDied>,
+        ended: Result<(&'static str, (ShardId, Outcome)), TaskDied>,
         failure: &mut Option<Error>,
     ) -> Result<(), Error> {
         let (_, (shard, outcome)) =
             ended.map_err(|died| Error::caused(ErrorKind::Internal, "the task of a shard panicked", died))?;
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        self.held.with(|held| held.remove(&shard));
         if let Outcome::Failed(error) = outcome {
             tracing::error!(%shard, error = %chain(&error), "shard cannot be read; stopping");
             self.stop.cancel();
@@ -140,70 +146,14 @@ impl Coordinator {
         Ok(())
     }
 
-    /// One round: new shards get leases, and every lease that is free and may start is taken and started.
-    async fn claim(&mut self) -> Result<(), Error> {
-        let mut leases = self.shared.leases.list().await?;
-        let due = self.last_listing.is_none_or(|at| at.elapsed() >= self.shared.settings.sync_interval);
-        if due {
-            let shards = self.shared.stream.shards().await?;
-            let missing = missing_leases(&shards, &leases, self.shared.settings.start, self.clock.now_millis());
-            for lease in &missing {
-                self.shared.leases.create(lease).await?;
-            }
-            if !missing.is_empty() {
-                leases = self.shared.leases.list().await?;
-            }
-            self.last_listing = Some(Instant::now());
-        }
-        for lease in &leases {
-            if self.is_running(&lease.shard) {
-                continue;
-            }
-            if may_start(lease, &leases) && self.is_free(lease) {
-                self.start(lease).await?;
-            } else if lease.checkpoint != alluvial_record::Checkpoint::ShardEnd {
-                self.status.of(&lease.shard).enter(ShardState::Waiting);
-            }
-        }
-        Ok(())
-    }
-
-    fn is_running(&self, shard: &ShardId) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(shard)
-    }
-
-    /// A lease without owner is free at once; one of a silent owner after the failover time, on our own clock.
-    fn is_free(&mut self, lease: &Lease) -> bool {
-        if lease.owner.as_ref().is_none_or(|owner| *owner == self.shared.settings.worker) {
-            return true;
-        }
-        let now = Instant::now();
-        let (counter, since) = self.observed.entry(lease.shard.clone()).or_insert((lease.counter, now));
-        if *counter != lease.counter {
-            (*counter, *since) = (lease.counter, now);
-        }
-        since.elapsed() >= self.shared.settings.failover
-    }
-
-    async fn start(&mut self, lease: &Lease) -> Result<(), Error> {
-        let Some(taken) = self.shared.leases.take(lease, &self.shared.settings.worker).await? else {
-            tracing::debug!(shard = %lease.shard, "another worker was faster");
-            return Ok(());
-        };
-        self.observed.remove(&lease.shard);
-        tracing::info!(shard = %lease.shard, checkpoint = %taken.checkpoint, previous_owner = ?lease.owner, "lease taken");
+    /// After the last lease was given back: peers must not count on us, nor a client library stumble on our row.
+    async fn forget_self(&self) {
         let settings = &self.shared.settings;
-        let from = first_position(taken.checkpoint, settings.start, self.clock.now_millis());
-        let moved = from != taken.checkpoint;
-        let held = HeldLease::new(self.shared.leases.clone(), taken, settings.failover);
-        if moved {
-            // Written before the first read: a restart must not take another moment for the beginning.
-            held.checkpoint(from, &[]).await?;
+        if settings.lease_mode == crate::lease::LeaseMode::Compact {
+            let forgotten = timeout(LAST_FORGETTING, self.shared.leases.forget(&settings.worker)).await;
+            if !matches!(forgotten, Ok(Ok(()))) {
+                tracing::warn!(worker = %settings.worker, "this worker's heartbeat is not removed; peers do so later");
+            }
         }
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.shard.clone(), held.clone());
-        let (shared, feeds, stop) = (Arc::clone(&self.shared), self.feeds.clone(), self.stop.clone());
-        let status = self.status.of(&lease.shard);
-        self.tasks.spawn("shard", shard::run(shared, held, from, status, feeds, stop, self.random.fork()));
-        Ok(())
     }
 }

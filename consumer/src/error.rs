@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Wait,
     /// Another worker owns the shard: stop without checkpointing.
     LostLease,
+    /// A row of the lease table cannot be read: its shard halts until a person mends it, and the others go on.
+    Garbled,
     /// A fault of ours: a task panicked.
     Internal,
     /// Settings or stored data are wrong, or records were lost to retention. Page a person; trying again is no use.

@@ -1,6 +1,7 @@
 //! What the consumer hands out: a feed for each shard, batches of records, and the way back for acknowledgements.
 
 use crate::budget::Share;
+use crate::lease::DeliveryGate;
 use crate::progress::Ack;
 use alluvial_record::aggregate::Corruption;
 use alluvial_record::{Position, ShardId};
@@ -73,4 +74,6 @@ pub struct ShardFeed {
     /// Cancelled when what is not yet delivered must not be delivered any more: another worker has the shard, or the
     /// time for draining is over.
     pub abandon: CancellationToken,
+    /// To be passed right before anything of this shard is delivered: closed while the lease may have passed to a peer.
+    pub gate: DeliveryGate,
 }

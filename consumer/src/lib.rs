@@ -11,6 +11,7 @@
 //! What is promised: every record is handed out at least once, in order within its shard, and without faults exactly
 //! once. At most [`Settings::budget_bytes`] of payload wait in queues over all shards, plus one event a shard.
 
+mod balance;
 mod budget;
 mod consumer;
 mod coordinator;
@@ -26,14 +27,20 @@ mod stream;
 mod subscription;
 mod topology;
 
+pub use balance::Balance;
 pub use budget::Budget;
 pub use consumer::{Clients, Consumer};
 pub use error::{Error, ErrorKind};
 pub use feed::{Batch, Kind, Record, ShardFeed};
 #[cfg(any(test, feature = "conformance"))]
 pub use lease::conformance;
-pub use lease::{DynamoLeases, GarbledLease, HeldLease, Lease, LeaseTable, MemoryLeases, Written};
+pub use lease::{
+    DeliveryGate, DynamoLeases, GarbledLease, Heartbeat, HeldLease, Lease, LeaseMode, LeaseTable, Listing,
+    MemoryLeases, Written,
+};
 pub use progress::{Ack, Progress};
 pub use settings::Settings;
 pub use status::{ShardState, ShardStatus, StatusBoard};
-pub use topology::{Shard, StartPosition, first_position, may_start, missing_leases, ready_children};
+pub use topology::{
+    Shard, StartPosition, finished_leases, first_position, may_start, missing_leases, ready_children, start_source,
+};

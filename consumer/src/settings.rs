@@ -1,5 +1,7 @@
 //! What a consumer is told at its start.
 
+use crate::balance::Balance;
+use crate::lease::LeaseMode;
 use crate::topology::StartPosition;
 use std::time::Duration;
 
@@ -23,10 +25,23 @@ pub struct Settings {
     /// A lease that its owner has not renewed for this long is free. Leases are renewed three times within it.
     /// Shorter takes over faster after a crash, and mistakes a slow worker for a dead one more often.
     pub failover: Duration,
+    /// How workers tell one another that they are alive.
+    pub lease_mode: LeaseMode,
+    /// What is shared out evenly among the workers.
+    pub balance: Balance,
+    /// Leases that this worker takes at most, from 1 on.
+    pub max_leases: usize,
+    /// Time for the old owner of a lease that is handed over, to deliver and checkpoint what it read. After that the new owner
+    /// takes it all the same, and what was not checkpointed comes again. The Kinesis Client Library has 30 s.
+    pub handoff_timeout: Duration,
+    /// Longest time between two looks at the lease table; the shortest is half of it, so that workers do not look all at
+    /// once. Each reads the whole table consistently.
+    pub list_interval: Duration,
+    /// Time between two looks for leases of shards that are done and can be deleted.
+    pub cleanup_interval: Duration,
     /// Time between two checkpoints of a shard. Longer writes less, and repeats more after a crash.
     pub checkpoint_interval: Duration,
-    /// Time between two listings of the stream's shards, which find what events did not tell. The lease table is read every
-    /// two seconds.
+    /// Time between two listings of the stream's shards, which find what events did not tell.
     pub sync_interval: Duration,
     /// Longest wait for a subscription to open, its first frame included.
     pub open_deadline: Duration,
@@ -49,6 +64,14 @@ impl Settings {
             budget_bytes: 64 * 1024 * 1024,
             deaggregate: true,
             failover: Duration::from_secs(10),
+            lease_mode: LeaseMode::Kcl,
+            balance: Balance::Count,
+            max_leases: usize::MAX,
+            // `gracefulLeaseHandoffTimeoutMillis` of the Kinesis Client Library.
+            handoff_timeout: Duration::from_secs(30),
+            list_interval: Duration::from_secs(2),
+            // `completedLeaseCleanupIntervalMillis` of the Kinesis Client Library.
+            cleanup_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(2),
             sync_interval: Duration::from_secs(20),
             open_deadline: Duration::from_secs(10),

@@ -6,7 +6,7 @@ mod reader;
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind};
 use crate::feed::ShardFeed;
-use crate::lease::{HeldLease, Lease, LeaseTable};
+use crate::lease::{DeliveryGate, HeldLease, Lease, LeaseTable};
 use crate::settings::Settings;
 use crate::status::{ShardState, ShardStatus};
 use crate::stream::Stream;
@@ -77,23 +77,25 @@ pub(crate) async fn run(
     let (acks, ack_rx) = mpsc::channel(QUEUED_ACKS);
     // Cancelled when draining must end; the lease's own token ends it when the lease is lost.
     let abandon = held.lost().child_token();
-    let feed = ShardFeed { shard: shard.clone(), batches, acks, abandon: abandon.clone() };
+    let gate = DeliveryGate::of(&held);
+    let feed = ShardFeed { shard: shard.clone(), batches, acks, abandon: abandon.clone(), gate };
+    let stop = Stop::new(&shared.settings, stop, &held);
     let taken = tokio::select! {
         sent = feeds.send(feed) => sent.is_ok(),
-        () = stop.cancelled() => false,
+        () = stop.reading.cancelled() => false,
     };
     if !taken {
         return (shard, release(&held, &status).await);
     }
     let (tip, tips) = watch::channel(Tip::default());
     let reader = reader::Reader::new(&shared, &held, from, &status, tip, random);
-    let reading = reader.read(batch_tx, &stop, held.lost());
+    let reading = reader.read(batch_tx, &stop.reading, held.lost());
     let keeping = keeper::keep(&held, ack_rx, tips, &status, shared.settings.checkpoint_interval, &abandon);
     let (read_end, progress) = {
         let mut both = std::pin::pin!(async { tokio::join!(reading, keeping) });
         tokio::select! {
             ends = &mut both => ends,
-            () = after(&stop, shared.settings.drain_grace) => {
+            () = stop.draining_is_over() => {
                 tracing::warn!(%shard, "draining takes too long: what is not delivered is read again by the next owner");
                 abandon.cancel();
                 both.await
@@ -102,12 +104,41 @@ pub(crate) async fn run(
     };
     let outcome = tokio::select! {
         outcome = finish(&shared, &held, read_end, progress, &status) => outcome,
-        () = after(&stop, LAST_WRITES) => {
+        () = after(&stop.reading, LAST_WRITES) => {
             tracing::warn!(%shard, "last checkpoint not written in time; what came after the one before it comes again");
             Outcome::Released
         }
     };
     (shard, outcome)
+}
+
+/// Why a shard is to be read no further, and how long what was read may take to be delivered then.
+struct Stop {
+    /// Cancelled for either reason.
+    reading: CancellationToken,
+    process: (CancellationToken, Duration),
+    handoff: (CancellationToken, Duration),
+}
+
+impl Stop {
+    fn new(settings: &Settings, process: CancellationToken, held: &HeldLease) -> Self {
+        let reading = process.child_token();
+        let handoff = (held.asked_for().clone(), settings.handoff_timeout);
+        Self { reading, process: (process, settings.drain_grace), handoff }
+    }
+
+    /// Ends the reading when a peer asks for the lease, and waits until the draining must end.
+    async fn draining_is_over(&self) {
+        let handoff = async {
+            self.handoff.0.cancelled().await;
+            self.reading.cancel();
+            tokio::time::sleep(self.handoff.1).await;
+        };
+        tokio::select! {
+            () = after(&self.process.0, self.process.1) => {}
+            () = handoff => {}
+        }
+    }
 }
 
 /// Waits for `token`, and then for `time`.
@@ -163,9 +194,10 @@ async fn finish(
 /// The children get their leases before SHARD_END is written: a crash in between leaves them waiting, never missing.
 async fn end_shard(shared: &Shared, held: &HeldLease, children: &[crate::topology::Shard]) -> Result<(), Error> {
     let merged = children.iter().any(|child| child.parents.len() > 1);
-    let leases = if merged { shared.leases.list().await? } else { Vec::new() };
+    let leases = if merged { shared.leases.list().await?.leases } else { Vec::new() };
     for child in ready_children(children, held.shard(), &leases) {
-        shared.leases.create(&Lease::new(child, Checkpoint::TrimHorizon)).await?;
+        let lease = Lease::new(child, Checkpoint::TrimHorizon).of_stream_created(shared.stream.created_millis());
+        shared.leases.create(&lease).await?;
     }
     let names: Vec<ShardId> = children.iter().map(|child| child.id.clone()).collect();
     keeper::checkpoint(held, Checkpoint::ShardEnd, &names).await?;

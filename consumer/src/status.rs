@@ -28,8 +28,10 @@ pub enum ShardState {
     Ended,
     /// Another worker has taken the lease.
     LeaseLost,
-    /// Given back at a stop.
+    /// Given back at a stop, or handed over to a peer.
     Released,
+    /// The lease's row cannot be read: a person must mend it.
+    LeaseGarbled,
 }
 
 impl ShardState {
@@ -46,6 +48,7 @@ impl ShardState {
             Self::Ended => "ended",
             Self::LeaseLost => "lease_lost",
             Self::Released => "released",
+            Self::LeaseGarbled => "lease_garbled",
         }
     }
 }

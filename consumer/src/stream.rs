@@ -20,6 +20,7 @@ pub(crate) struct Stream {
     client: Client,
     name: String,
     arn: String,
+    created_millis: Option<u64>,
 }
 
 fn failed<E, R>(action: String, error: SdkError<E, R>) -> Error
@@ -43,8 +44,16 @@ impl Stream {
             }
             failed(format!("describe stream {name:?}"), error)
         })?;
-        let arn = found.stream_description_summary().map(|stream| stream.stream_arn().to_owned()).unwrap_or_default();
-        Ok(Self { client, name: name.to_owned(), arn })
+        let summary = found.stream_description_summary();
+        let arn = summary.map(|stream| stream.stream_arn().to_owned()).unwrap_or_default();
+        let created = summary.and_then(|stream| stream.stream_creation_timestamp().to_millis().ok());
+        let created_millis = created.and_then(|millis| u64::try_from(millis).ok());
+        Ok(Self { client, name: name.to_owned(), arn, created_millis })
+    }
+
+    /// When the stream was created, in milliseconds since 1970: a stream of the same name may have been there before.
+    pub(crate) fn created_millis(&self) -> Option<u64> {
+        self.created_millis
     }
 
     /// All shards whose records may still be read.

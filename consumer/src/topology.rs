@@ -79,6 +79,48 @@ pub fn first_position(checkpoint: Checkpoint, start: StartPosition, now_millis: 
     }
 }
 
+/// Which of the sources of a start decided where a shard is read from, in words for the log.
+///
+/// `checkpoint` is that of the lease, before [`first_position`].
+pub fn start_source(checkpoint: Checkpoint, start: StartPosition) -> &'static str {
+    match (checkpoint, start) {
+        (Checkpoint::At(_), _) => "checkpoint in the lease",
+        (Checkpoint::Latest, _) => "LATEST in the lease, anchored at this moment",
+        (Checkpoint::AtTimestamp(0), _) | (Checkpoint::TrimHorizon, StartPosition::TrimHorizon) => "start position",
+        (Checkpoint::AtTimestamp(millis), StartPosition::AtTimestamp(wanted)) if millis == wanted => "start position",
+        (Checkpoint::AtTimestamp(_), _) => "anchor in the lease",
+        (Checkpoint::TrimHorizon, _) => "beginning of the shard, as its lease says",
+        (Checkpoint::ShardEnd, _) => "the shard is done",
+    }
+}
+
+/// Leases that can be deleted: their shards are done, and nothing needs to know so any more.
+///
+/// One goes when each child has a lease that is past its beginning, and the leases of its parents are gone; or when Kinesis
+/// lists the shard no more, and every child that it lists has a lease. In both cases [`missing_leases`] does not make it
+/// again: a listed shard with a leased descendant is past, and one that is not listed cannot be missed.
+///
+/// Source: `LeaseCleanupManager.cleanupLeaseForCompletedShard` and `cleanupLeaseForGarbageShard` of the Kinesis Client
+/// Library 3.5.
+pub fn finished_leases<'a>(shards: &[Shard], leases: &'a [Lease]) -> Vec<&'a Lease> {
+    let of = |id: &ShardId| leases.iter().find(|lease| lease.shard == *id);
+    let begun = |lease: &Lease| {
+        !matches!(lease.checkpoint, Checkpoint::TrimHorizon | Checkpoint::Latest | Checkpoint::AtTimestamp(_))
+    };
+    let done = leases.iter().filter(|lease| lease.checkpoint == Checkpoint::ShardEnd);
+    done.filter(|lease| {
+        let listed = shards.iter().filter(|shard| shard.parents.contains(&lease.shard)).map(|shard| &shard.id);
+        let listed: BTreeSet<&ShardId> = listed.collect();
+        if !shards.iter().any(|shard| shard.id == lease.shard) {
+            return listed.iter().all(|child| of(child).is_some());
+        }
+        let children: BTreeSet<&ShardId> = listed.into_iter().chain(&lease.children).collect();
+        let parents_are_gone = lease.parents.iter().all(|parent| of(parent).is_none());
+        !children.is_empty() && parents_are_gone && children.iter().all(|child| of(child).is_some_and(begun))
+    })
+    .collect()
+}
+
 /// Those of `children` that may get their leases now that `ended` is done: each parent is done with it, or has a lease.
 ///
 /// A merged shard with a parent that has none yet (because the shard above that one is still being read) would not
@@ -205,6 +247,42 @@ mod tests {
     fn a_finished_shard_never_starts_again() {
         let done = lease(&shard("a", &[], false), Checkpoint::ShardEnd);
         assert!(!may_start(&done, std::slice::from_ref(&done)));
+    }
+
+    #[test]
+    fn a_lease_is_deleted_when_its_children_have_begun_and_its_parents_are_gone() {
+        let shards = [shard("a", &[], false), shard("b", &["a"], false), shard("c", &["b"], true)];
+        let done = |shard| lease(shard, Checkpoint::ShardEnd);
+        let at = Checkpoint::from_attributes("7", 0).unwrap();
+        let finished = |leases: &[Lease]| -> Vec<String> {
+            finished_leases(&shards, leases).iter().map(|lease| lease.shard.to_string()).collect()
+        };
+        let waiting = [done(&shards[0]), done(&shards[1]), lease(&shards[2], Checkpoint::TrimHorizon)];
+        assert_eq!(finished(&waiting), ["a"]);
+        assert!(finished(&waiting[1..]).is_empty(), "the child is at its beginning");
+        assert!(finished(&waiting[1..2]).is_empty(), "the child has no lease");
+        let begun = [done(&shards[1]), lease(&shards[2], at)];
+        assert_eq!(finished(&begun), ["b"]);
+        assert!(missing_leases(&shards, &begun[1..], StartPosition::Latest, 7).is_empty(), "it does not come back");
+        assert!(finished(&begun[1..]).is_empty());
+    }
+
+    #[test]
+    fn a_lease_whose_shard_is_listed_no_more_is_deleted_once_its_children_have_leases() {
+        let (a, b) = (shard("a", &[], false), shard("b", &["a"], true));
+        let leases = [lease(&a, Checkpoint::ShardEnd), lease(&b, Checkpoint::TrimHorizon)];
+        assert_eq!(finished_leases(std::slice::from_ref(&b), &leases), [&leases[0]]);
+        assert!(finished_leases(std::slice::from_ref(&b), &leases[..1]).is_empty(), "its child would start anywhere");
+        assert_eq!(finished_leases(&[], &leases), [&leases[0]], "one that is not done stays");
+    }
+
+    #[test]
+    fn the_log_says_what_decided_where_a_shard_is_read_from() {
+        let at = Checkpoint::from_attributes("7", 0).unwrap();
+        assert_eq!(start_source(at, StartPosition::Latest), "checkpoint in the lease");
+        assert_eq!(start_source(Checkpoint::TrimHorizon, StartPosition::TrimHorizon), "start position");
+        assert_eq!(start_source(Checkpoint::AtTimestamp(5), StartPosition::AtTimestamp(5)), "start position");
+        assert_eq!(start_source(Checkpoint::AtTimestamp(5), StartPosition::Latest), "anchor in the lease");
     }
 
     proptest! {

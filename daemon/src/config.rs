@@ -2,7 +2,7 @@
 
 mod explain;
 
-use alluvial_consumer::{Settings, StartPosition};
+use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition};
 use alluvial_enrich::{
     InvalidSetting, OnErrorSettings, PackSettings, PipelineLimits, PipelineSettings, SinkSettings, TransformSettings,
     parse_bytes, parse_duration,
@@ -41,6 +41,10 @@ struct Source {
     start: String,
     budget: Option<String>,
     failover: Option<String>,
+    lease_mode: Option<String>,
+    balance: Option<String>,
+    max_leases: Option<usize>,
+    handoff_timeout: Option<String>,
     checkpoint_interval: Option<String>,
     drain_grace: Option<String>,
     deaggregate: Option<bool>,
@@ -111,8 +115,10 @@ impl Source {
                 return Err(InvalidSetting::new("source.budget", format!("{budget:?} is below 1MiB")));
             }
         }
+        self.check_fleet(&mut settings)?;
         let times = [
             ("source.failover", &self.failover, &mut settings.failover, 1, 300),
+            ("source.handoff_timeout", &self.handoff_timeout, &mut settings.handoff_timeout, 1, 600),
             ("source.checkpoint_interval", &self.checkpoint_interval, &mut settings.checkpoint_interval, 0, 600),
             ("source.drain_grace", &self.drain_grace, &mut settings.drain_grace, 0, 600),
         ];
@@ -128,6 +134,33 @@ impl Source {
             *setting = value;
         }
         Ok(settings)
+    }
+}
+
+impl Source {
+    /// What concerns the other workers of the application.
+    fn check_fleet(&self, settings: &mut Settings) -> Result<(), InvalidSetting> {
+        let one_of = |name: &'static str, given: &str, names: &str| {
+            InvalidSetting::new(name, format!("{given:?} is none of {names}"))
+        };
+        settings.lease_mode = match self.lease_mode.as_deref() {
+            None | Some("kcl") => LeaseMode::Kcl,
+            Some("compact") => LeaseMode::Compact,
+            Some(other) => return Err(one_of("source.lease_mode", other, "kcl and compact")),
+        };
+        settings.balance = match self.balance.as_deref() {
+            None | Some("count") => Balance::Count,
+            Some("throughput") => Balance::Throughput,
+            Some(other) => return Err(one_of("source.balance", other, "count and throughput")),
+        };
+        match self.max_leases {
+            None => {}
+            Some(0) => {
+                return Err(InvalidSetting::new("source.max_leases", "0 leases: this worker would read nothing"));
+            }
+            Some(most) => settings.max_leases = most,
+        }
+        Ok(())
     }
 }
 

@@ -245,6 +245,7 @@ impl Lane {
         let (sender, receipt) = oneshot::channel();
         let member_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let delivery = Delivery { shard: self.feed.shard.clone(), bytes, receipt: sender };
+        self.feed.gate.open().await;
         self.deliveries.send(delivery).await.map_err(|_| Abandoned)?;
         self.in_flight = Some(InFlight { receipt, open: std::mem::take(&mut self.open), member_bytes, row_bytes });
         Ok(())

@@ -96,7 +96,7 @@ async fn checkpoints(world: &World) -> BTreeMap<String, Position> {
         Checkpoint::At(position) => Some((lease.shard.to_string(), position)),
         _ => None,
     };
-    table.list().await.unwrap().into_iter().filter_map(at).collect()
+    table.list().await.unwrap().leases.into_iter().filter_map(at).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,8 @@ mod aggregate;
 mod commands;
 mod demo;
 mod errors;
+mod fleet;
+mod fleet_rows;
 mod http2;
 mod leases;
 mod readme;

@@ -52,6 +52,12 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal, such as STOP.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Ends it as ECS would, and waits at most `limit`.
     ///
     /// # Panics

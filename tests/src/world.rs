@@ -39,6 +39,8 @@ pub struct World {
     dir: TempDir,
     emulator: Child,
     env: Vec<(String, String)>,
+    /// Host and port of the emulator's control path.
+    control: String,
     /// Clients for what the test does itself.
     pub aws: Aws,
 }
@@ -94,17 +96,21 @@ impl World {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let exports = BufReader::new(emulator.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let env: Vec<(String, String)> = exports
-            .map_while(|line| {
-                let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
-                Some((name.to_owned(), value.trim_matches('\'').to_owned()))
-            })
-            .collect();
+        let mut lines = BufReader::new(emulator.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut env: Vec<(String, String)> = Vec::new();
+        let last = loop {
+            let line = lines.next().unwrap();
+            let Some((name, value)) = line.strip_prefix("export ").and_then(|rest| rest.split_once('=')) else {
+                break line;
+            };
+            env.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+        };
+        let plain = last.split_whitespace().find_map(|word| word.strip_prefix("http://")).unwrap();
+        let control = plain.trim_end_matches(';').to_owned();
         let find = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap();
         let (endpoint, region, ca) = (find("AWS_ENDPOINT_URL"), find("AWS_REGION"), find("AWS_CA_BUNDLE"));
         let aws = Aws::local(&endpoint, &region, Path::new(&ca)).await.unwrap();
-        let world = Self { dir, emulator, env, aws };
+        let world = Self { dir, emulator, env, control, aws };
         world.create(shards).await;
         world
     }
@@ -133,6 +139,31 @@ impl World {
     pub fn kill_emulator(&mut self) {
         self.emulator.kill().unwrap();
         self.emulator.wait().unwrap();
+    }
+
+    /// Puts a fault plan in force, see docs/emulator.md.
+    pub async fn set_faults(&self, plan: &str) {
+        let answer = self.control("PUT", "faults", plan).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Writes to a DynamoDB table by name of their operation, as the emulator saw them.
+    pub async fn table_writes(&self, table: &str) -> Vec<serde_json::Value> {
+        let answer = self.control("GET", &format!("dynamodb/{table}/history"), "").await;
+        answer.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    async fn control(&self, method: &str, path: &str, body: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut connection = tokio::net::TcpStream::connect(&self.control).await.unwrap();
+        // HTTP/1.0: the answer ends with the connection, and comes in one piece.
+        let head =
+            format!("{method} /_emulator/{path} HTTP/1.0\r\nhost: emulator\r\ncontent-length: {}\r\n\r\n", body.len());
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// A Kinesis client.
@@ -170,13 +201,23 @@ impl World {
 
     /// Starts the daemon with another dead-letter store, and with options.
     pub fn daemon_with(&self, dead_letter: &str, options: &[&str]) -> Daemon {
+        self.start_daemon("alluvial", "", dead_letter, options)
+    }
+
+    /// Starts a worker of a fleet, with more lines for the table `[source]` of its settings.
+    pub fn worker(&self, name: &str, source: &str) -> Daemon {
+        self.start_daemon(name, &format!("worker = \"{name}\"\n{source}\n"), "dead", &[])
+    }
+
+    fn start_daemon(&self, name: &str, source: &str, dead_letter: &str, options: &[&str]) -> Daemon {
         let settings = format!(
             "[source]\nstream = \"{STREAM}\"\napplication = \"enricher\"\nfailover = \"2s\"\ncheckpoint_interval = \"200ms\"\ndrain_grace = \"5s\"\n\
+             {source}\
              [pack]\nmax_wait = \"100ms\"\nmetadata = \"columns\"\n\
              [sink]\ntype = \"firehose\"\ndelivery_stream = \"{DELIVERY_STREAM}\"\n\
              [on_error]\ndead_letter = \"{dead_letter}\"\n"
         );
-        let config = self.path("alluvial.toml");
+        let config = self.path(&format!("{name}.toml"));
         std::fs::write(&config, settings).unwrap();
         let mut command = self.command("alluvial");
         command.args(["run", "--log", "info,alluvial_consumer=debug"]).args(options).arg("--config").arg(config);

@@ -26,54 +26,133 @@ pub async fn lease_table(table: LeaseTable) {
     table.ensure().await.unwrap();
     table.ensure().await.unwrap();
     let fresh = Lease::new(&shard("a"), Checkpoint::TrimHorizon);
-    table.create(&fresh).await.unwrap();
+    assert!(table.create(&fresh).await.unwrap());
     let altered = Lease { checkpoint: Checkpoint::Latest, ..fresh.clone() };
-    table.create(&altered).await.unwrap();
-    assert_eq!(table.list().await.unwrap(), std::slice::from_ref(&fresh), "a second create changes nothing");
+    assert!(!table.create(&altered).await.unwrap());
+    assert_eq!(table.list().await.unwrap().leases, std::slice::from_ref(&fresh), "a second create changes nothing");
 
-    let mine = table.take(&fresh, "one").await.unwrap().expect("the lease is free");
-    assert_eq!(table.take(&fresh, "two").await.unwrap(), None, "the counter has moved on");
+    let mine = table.take(&fresh, "one", Some(7)).await.unwrap().expect("the lease is free");
+    assert_eq!(table.take(&fresh, "two", Some(7)).await.unwrap(), None, "the counter has moved on");
 
     let held = HeldLease::new(table.clone(), mine.clone(), FAILOVER);
     held.renew().await.unwrap();
     held.checkpoint(at("20"), &[]).await.unwrap();
     held.checkpoint(at("19"), &[]).await.unwrap();
-    let row = table.list().await.unwrap().remove(0);
+    let row = table.list().await.unwrap().leases.remove(0);
     assert_eq!(row.checkpoint, at("20"), "a checkpoint never moves back");
     assert_eq!(row.counter, mine.counter + 3);
 
     // A repeated write that finds its own effect is a success: its first answer was lost.
     let again = row.renewed();
-    assert_eq!(table.replace(row.counter, &again).await.unwrap(), Written::Done);
-    assert_eq!(table.replace(row.counter, &again).await.unwrap(), Written::Done);
+    assert_eq!(table.replace(&row, &again).await.unwrap(), Written::Done);
+    assert_eq!(table.replace(&row, &again).await.unwrap(), Written::Done);
 
     // A renewal that was applied, and whose caller gave up before the answer, is not taken for another worker's.
     let held = HeldLease::new(table.clone(), again.clone(), FAILOVER);
     {
         let mut renewing = std::pin::pin!(held.renew());
         // Polled until the row has changed, and dropped without its answer being taken, where the store allows that.
-        while table.list().await.unwrap() == [again.clone()] {
+        while table.list().await.unwrap().leases == [again.clone()] {
             if (&mut renewing).now_or_never().is_some() {
                 break;
             }
         }
     }
     held.checkpoint(at("21"), &[]).await.unwrap();
-    let again = table.list().await.unwrap().remove(0);
+    let again = table.list().await.unwrap().leases.remove(0);
     assert_eq!(again.checkpoint, at("21"));
 
-    let stolen = table.take(&again, "two").await.unwrap().expect("taken with the right counter");
+    let stolen = table.take(&again, "two", None).await.unwrap().expect("taken with the right counter");
     let error = held.checkpoint(at("30"), &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LostLease);
     assert!(held.lost().is_cancelled());
-    assert_eq!(table.list().await.unwrap(), std::slice::from_ref(&stolen), "a lost owner writes nothing");
+    assert_eq!(table.list().await.unwrap().leases, std::slice::from_ref(&stolen), "a lost owner writes nothing");
 
     let held = HeldLease::new(table.clone(), stolen, FAILOVER);
     held.checkpoint(Checkpoint::ShardEnd, &["b".into()]).await.unwrap();
     held.checkpoint(at("40"), &[]).await.unwrap();
     held.release().await.unwrap();
-    let row = table.list().await.unwrap().remove(0);
-    assert_eq!((row.owner, row.checkpoint, row.children), (None, Checkpoint::ShardEnd, vec!["b".into()]));
+    let row = table.list().await.unwrap().leases.remove(0);
+    assert_eq!((row.owner.clone(), row.checkpoint), (None, Checkpoint::ShardEnd));
+    assert_eq!((row.children.clone(), row.stream_created_millis), (vec!["b".into()], Some(7)));
+    table.delete(&Lease { counter: row.counter - 1, ..row.clone() }).await.unwrap();
+    assert_eq!(table.list().await.unwrap().leases.len(), 1, "it changed since it was read");
+    table.delete(&row).await.unwrap();
+    assert!(table.list().await.unwrap().leases.is_empty());
+    handoff(&table).await;
+    rows_that_are_gone(&table).await;
+    heartbeats(&table).await;
+}
+
+/// A lease that is new in `table`, taken by "one".
+async fn taken(table: &LeaseTable, id: &str) -> Lease {
+    let free = Lease::new(&shard(id), Checkpoint::TrimHorizon);
+    table.create(&free).await.unwrap();
+    table.take(&free, "one", None).await.unwrap().expect("the lease is free")
+}
+
+async fn row(table: &LeaseTable, id: &str) -> Lease {
+    let mut leases = table.list().await.unwrap().leases;
+    leases.retain(|lease| lease.shard == id.into());
+    leases.remove(0)
+}
+
+/// A lease is asked for without counting, goes on being renewed and checkpointed by its old owner alone, and is given.
+async fn handoff(table: &LeaseTable) {
+    let mine = taken(table, "handed").await;
+    let held = HeldLease::new(table.clone(), mine.clone(), FAILOVER);
+    held.set_rate(4_096);
+    held.renew().await.unwrap();
+    assert!(table.ask(&mine, "two").await.unwrap(), "the owner is the same, whatever the counter");
+    assert!(table.ask(&mine, "two").await.unwrap(), "a repeated write finds its own effect");
+    assert!(!table.ask(&mine, "three").await.unwrap(), "another one asked before");
+    let asked = row(table, "handed").await;
+    assert_eq!((asked.owner.as_deref(), asked.checkpoint_owner.as_deref()), (Some("two"), Some("one")));
+    assert_eq!((asked.counter, asked.bytes_per_second), (mine.counter + 1, Some(4_096)));
+    assert!(!held.asked_for().is_cancelled());
+    held.checkpoint(at("20"), &[]).await.unwrap();
+    assert!(held.asked_for().is_cancelled() && !held.lost().is_cancelled());
+    held.release().await.unwrap();
+    let given = row(table, "handed").await;
+    assert_eq!((given.owner.as_deref(), given.checkpoint_owner.as_deref()), (Some("two"), None));
+    assert_eq!((given.counter, given.checkpoint), (mine.counter + 3, at("20")));
+    let theirs = table.take(&given, "two", None).await.unwrap().expect("it was given to them");
+    assert_eq!(theirs.switches, given.switches);
+
+    // A handoff that does not end is ended by taking the lease, also by one who read the row before the handoff began.
+    assert!(table.ask(&theirs, "three").await.unwrap());
+    let ended = table.take(&theirs, "four", None).await.unwrap().expect("the counter is the same");
+    assert_eq!(row(table, "handed").await, ended);
+    assert_eq!(ended.actual_owner(), Some("four"));
+}
+
+/// A row that was deleted under its owner comes back as it was; one that was made anew by somebody else is set right.
+async fn rows_that_are_gone(table: &LeaseTable) {
+    let held = HeldLease::new(table.clone(), taken(table, "gone").await, FAILOVER);
+    held.checkpoint(Checkpoint::ShardEnd, &["c".into()]).await.unwrap();
+    table.delete(&row(table, "gone").await).await.unwrap();
+    held.renew().await.unwrap();
+    assert_eq!(row(table, "gone").await.checkpoint, Checkpoint::ShardEnd);
+    held.renew().await.unwrap();
+    table.delete(&row(table, "gone").await).await.unwrap();
+    let anew = taken(table, "gone").await;
+    held.renew().await.unwrap();
+    assert_eq!(row(table, "gone").await.checkpoint, Checkpoint::ShardEnd);
+    let fooled = HeldLease::new(table.clone(), anew, FAILOVER);
+    assert_eq!(fooled.renew().await.unwrap_err().kind(), ErrorKind::LostLease);
+}
+
+async fn heartbeats(table: &LeaseTable) {
+    table.beat("one").await.unwrap();
+    table.beat("two").await.unwrap();
+    table.beat("one").await.unwrap();
+    let mut beats: Vec<(String, u64)> =
+        table.list().await.unwrap().heartbeats.into_iter().map(|beat| (beat.worker, beat.counter)).collect();
+    beats.sort();
+    assert_eq!(beats, [("one".into(), 2), ("two".into(), 1)]);
+    table.forget("one").await.unwrap();
+    table.forget("one").await.unwrap();
+    assert_eq!(table.list().await.unwrap().heartbeats.len(), 1);
 }
 
 #[cfg(test)]

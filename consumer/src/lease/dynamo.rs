@@ -1,8 +1,10 @@
 //! Leases in DynamoDB.
 
-use super::item::{self, Item};
-use super::{Handoff, Lease, Written};
+use super::item::{self, Item, Row};
+use super::row::{Lease, Listing, Written};
+use super::table::Expected;
 use crate::error::{Error, ErrorKind, kind_of_code};
+use alluvial_record::Checkpoint;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -89,25 +91,24 @@ impl DynamoLeases {
         }
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::new();
+    pub(super) async fn list(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
         let mut pages =
             self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().items().send();
         while let Some(row) = pages.next().await {
             let row = row.map_err(|error| self.failed("scan", error))?;
-            leases.extend(self.read(&row)?);
+            match item::from_item(&row) {
+                Ok(Row::Lease(lease)) => listing.leases.push(*lease),
+                Ok(Row::Heartbeat(heartbeat)) => listing.heartbeats.push(heartbeat),
+                Ok(Row::Other) => {}
+                Err(garbled) => listing.garbled.push((item::key(&row).as_str().into(), garbled)),
+            }
         }
-        leases.sort_by(|a: &Lease, b| a.shard.cmp(&b.shard));
-        Ok(leases)
+        listing.leases.sort_by(|a: &Lease, b| a.shard.cmp(&b.shard));
+        Ok(listing)
     }
 
-    fn read(&self, row: &Item) -> Result<Option<Lease>, Error> {
-        item::from_item(row).map_err(|error| {
-            Error::caused(ErrorKind::Fatal, format!("lease table {}: a row is garbled", self.table), error)
-        })
-    }
-
-    pub(super) async fn create(&self, lease: &Lease) -> Result<(), Error> {
+    pub(super) async fn create(&self, lease: &Lease) -> Result<bool, Error> {
         let put = self
             .client
             .put_item()
@@ -115,59 +116,118 @@ impl DynamoLeases {
             .set_item(Some(item::to_item(lease)))
             .condition_expression("attribute_not_exists(leaseKey)");
         match put.send().await {
-            Err(error) if error.code() != Some("ConditionalCheckFailedException") => {
-                Err(self.failed("create a lease", error))
-            }
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(self.failed("create a lease", error)),
         }
     }
 
     /// Updates the attributes that change, and leaves alone those that only other client libraries write.
-    pub(super) async fn replace(&self, held_counter: u64, wanted: &Lease, handoff: Handoff) -> Result<Written, Error> {
-        let condition = match handoff {
-            Handoff::Respect => "leaseCounter = :held AND attribute_not_exists(checkpointOwner)",
-            Handoff::End => "leaseCounter = :held",
+    pub(super) async fn write(&self, before: &Lease, wanted: &Lease, expected: Expected) -> Result<Written, Error> {
+        let changes = match expected {
+            // A handoff leaves the counter alone, so one may have begun after `before` was read: both names are written.
+            Expected::Counter => {
+                let unknown = Lease { owner: None, checkpoint_owner: Some(String::new()), ..before.clone() };
+                item::changes(&unknown, wanted)
+            }
+            Expected::CounterAndHandoff | Expected::Owner => item::changes(before, wanted),
         };
-        let (checkpoint, sub_sequence) = wanted.checkpoint.to_attributes();
-        let mut set = vec![
-            "leaseCounter = :counter",
-            "ownerSwitchesSinceCheckpoint = :switches",
-            "checkpoint = :checkpoint",
-            "checkpointSubSequenceNumber = :sub",
-        ];
         let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key(item::KEY, item::string(wanted.shard.as_str()))
-            .condition_expression(condition)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .expression_attribute_values(":held", item::number(held_counter))
-            .expression_attribute_values(":counter", item::number(wanted.counter))
-            .expression_attribute_values(":switches", item::number(wanted.switches))
-            .expression_attribute_values(":checkpoint", item::string(checkpoint))
-            .expression_attribute_values(":sub", item::number(sub_sequence));
-        if let Some(owner) = &wanted.owner {
-            set.push("leaseOwner = :owner");
-            update = update.expression_attribute_values(":owner", item::string(owner));
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut sets = Vec::new();
+        for (name, value) in changes.set {
+            sets.push(format!("{name} = :{name}"));
+            update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        if !wanted.children.is_empty() {
-            set.push("childShardIds = :children");
-            update = update.expression_attribute_values(":children", item::strings(&wanted.children));
+        let mut expression = String::new();
+        if !sets.is_empty() {
+            expression.push_str(&format!("SET {}", sets.join(", ")));
         }
-        let remove = match (&wanted.owner, handoff) {
-            (None, _) => " REMOVE leaseOwner",
-            (Some(_), Handoff::End) => " REMOVE checkpointOwner",
-            (Some(_), Handoff::Respect) => "",
-        };
-        let update = update.update_expression(format!("SET {}{remove}", set.join(", ")));
-        match update.send().await {
+        if !changes.remove.is_empty() {
+            expression.push_str(&format!(" REMOVE {}", changes.remove.join(", ")));
+        }
+        // The key must exist too: a condition on what is absent holds of a row that was deleted.
+        let mut condition = String::from("attribute_exists(leaseKey)");
+        if expected != Expected::Owner {
+            condition.push_str(" AND leaseCounter = :held");
+            update = update.expression_attribute_values(":held", item::number(before.counter));
+        }
+        if expected == Expected::Owner {
+            match &before.owner {
+                Some(owner) => {
+                    condition.push_str(" AND leaseOwner = :old");
+                    update = update.expression_attribute_values(":old", item::string(owner));
+                }
+                None => condition.push_str(" AND attribute_not_exists(leaseOwner)"),
+            }
+        }
+        match (expected, &before.checkpoint_owner) {
+            (Expected::CounterAndHandoff, Some(owner)) => {
+                condition.push_str(" AND checkpointOwner = :from");
+                update = update.expression_attribute_values(":from", item::string(owner));
+            }
+            (Expected::CounterAndHandoff, None) | (Expected::Owner, _) => {
+                condition.push_str(" AND attribute_not_exists(checkpointOwner)");
+            }
+            (Expected::Counter, _) => {}
+        }
+        match update.update_expression(expression).condition_expression(condition).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match refused_row(&error) {
-                Some(row) => Ok(Written::Refused(row.map(|row| self.read(row)).transpose()?.flatten().map(Box::new))),
+                Some(row) => Ok(Written::Refused(self.refused_by(row)?)),
                 None => Err(self.failed("write a lease", error)),
             },
         }
+    }
+
+    fn refused_by(&self, row: Option<&Item>) -> Result<Option<Box<Lease>>, Error> {
+        match row.map(item::from_item) {
+            None | Some(Ok(Row::Heartbeat(_) | Row::Other)) => Ok(None),
+            Some(Ok(Row::Lease(lease))) => Ok(Some(lease)),
+            Some(Err(garbled)) => {
+                let text = format!("lease table {}: a row is garbled", self.table);
+                Err(Error::caused(ErrorKind::Garbled, text, garbled))
+            }
+        }
+    }
+
+    pub(super) async fn delete(&self, lease: &Lease) -> Result<(), Error> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key(item::KEY, item::string(lease.shard.as_str()))
+            .condition_expression("leaseCounter = :held AND checkpoint = :end")
+            .expression_attribute_values(":held", item::number(lease.counter))
+            .expression_attribute_values(":end", item::string(Checkpoint::ShardEnd.to_attributes().0));
+        match delete.send().await {
+            Err(error) if error.code() != Some("ConditionalCheckFailedException") => {
+                Err(self.failed("delete a lease", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn beat(&self, worker: &str) -> Result<(), Error> {
+        let beat = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::KEY, item::heartbeat_key(worker))
+            .update_expression("SET entityType = :kind, worker = :worker ADD heartbeatCounter :one")
+            .expression_attribute_values(":kind", item::string(item::HEARTBEAT_ENTITY))
+            .expression_attribute_values(":worker", item::string(worker))
+            .expression_attribute_values(":one", item::number(1));
+        beat.send().await.map(|_| ()).map_err(|error| self.failed("write a heartbeat", error))
+    }
+
+    pub(super) async fn forget(&self, worker: &str) -> Result<(), Error> {
+        let delete = self.client.delete_item().table_name(&self.table).key(item::KEY, item::heartbeat_key(worker));
+        delete.send().await.map(|_| ()).map_err(|error| self.failed("delete a heartbeat", error))
     }
 }
 

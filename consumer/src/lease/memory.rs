@@ -1,34 +1,130 @@
 //! Leases in memory.
 
-use super::{Lease, Written};
-use alluvial_record::ShardId;
+use super::row::{Heartbeat, Lease, Listing, Written};
+use super::table::Expected;
+use crate::error::{Error, ErrorKind};
+use alluvial_record::{Checkpoint, ShardId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A lease table that ends with the process. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryLeases(Arc<Mutex<BTreeMap<ShardId, Lease>>>);
+pub struct MemoryLeases(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    leases: BTreeMap<ShardId, Lease>,
+    heartbeats: BTreeMap<String, u64>,
+    writes: u64,
+    out_of_reach: bool,
+}
 
 impl MemoryLeases {
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<ShardId, Lease>> {
+    /// Writes that were made, the refused ones too: DynamoDB bills both.
+    pub fn writes(&self) -> u64 {
+        self.rows().writes
+    }
+
+    /// Puts the table out of everybody's reach, or back.
+    pub fn set_out_of_reach(&self, out_of_reach: bool) {
+        self.rows().out_of_reach = out_of_reach;
+    }
+
+    /// Removes a row, as a person with a console would.
+    pub fn remove(&self, shard: &ShardId) {
+        self.rows().leases.remove(shard);
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn list(&self) -> Vec<Lease> {
-        self.rows().values().cloned().collect()
+    fn reached(&self) -> Result<MutexGuard<'_, Rows>, Error> {
+        let rows = self.rows();
+        if rows.out_of_reach {
+            return Err(Error::new(ErrorKind::Wait, "the lease table in memory was put out of reach"));
+        }
+        Ok(rows)
     }
 
-    pub(super) fn create(&self, lease: &Lease) {
-        self.rows().entry(lease.shard.clone()).or_insert_with(|| lease.clone());
+    fn written(&self) -> Result<MutexGuard<'_, Rows>, Error> {
+        let mut rows = self.reached()?;
+        rows.writes += 1;
+        Ok(rows)
     }
 
-    pub(super) fn replace(&self, held_counter: u64, wanted: &Lease) -> Written {
-        match self.rows().get_mut(&wanted.shard) {
-            Some(row) if row.counter == held_counter => {
-                *row = wanted.clone();
+    pub(super) fn list(&self) -> Result<Listing, Error> {
+        let rows = self.reached()?;
+        let heartbeats =
+            rows.heartbeats.iter().map(|(worker, counter)| Heartbeat { worker: worker.clone(), counter: *counter });
+        Ok(Listing {
+            leases: rows.leases.values().cloned().collect(),
+            heartbeats: heartbeats.collect(),
+            garbled: Vec::new(),
+        })
+    }
+
+    pub(super) fn create(&self, lease: &Lease) -> Result<bool, Error> {
+        let mut rows = self.written()?;
+        let missing = !rows.leases.contains_key(&lease.shard);
+        if missing {
+            rows.leases.insert(lease.shard.clone(), lease.clone());
+        }
+        Ok(missing)
+    }
+
+    pub(super) fn write(&self, before: &Lease, wanted: &Lease, expected: Expected) -> Result<Written, Error> {
+        Ok(match self.written()?.leases.get_mut(&wanted.shard) {
+            Some(row) if expected.holds(before, row) => {
+                *row = changed(row, before, wanted, expected);
                 Written::Done
             }
             other => Written::Refused(other.map(|row| Box::new(row.clone()))),
-        }
+        })
     }
+
+    pub(super) fn delete(&self, lease: &Lease) -> Result<(), Error> {
+        let mut rows = self.written()?;
+        let same = |row: &Lease| row.counter == lease.counter && row.checkpoint == Checkpoint::ShardEnd;
+        if rows.leases.get(&lease.shard).is_some_and(same) {
+            rows.leases.remove(&lease.shard);
+        }
+        Ok(())
+    }
+
+    pub(super) fn beat(&self, worker: &str) -> Result<(), Error> {
+        *self.written()?.heartbeats.entry(worker.to_owned()).or_default() += 1;
+        Ok(())
+    }
+
+    pub(super) fn forget(&self, worker: &str) -> Result<(), Error> {
+        self.written()?.heartbeats.remove(worker);
+        Ok(())
+    }
+}
+
+/// As DynamoDB: what the writer does not change keeps the value of the row, not that which the writer read before.
+fn changed(row: &Lease, before: &Lease, wanted: &Lease, expected: Expected) -> Lease {
+    fn pick<T: Clone + PartialEq>(row: &T, before: &T, wanted: &T) -> T {
+        if before == wanted { row.clone() } else { wanted.clone() }
+    }
+    let mut new = Lease {
+        counter: pick(&row.counter, &before.counter, &wanted.counter),
+        checkpoint: pick(&row.checkpoint, &before.checkpoint, &wanted.checkpoint),
+        switches: pick(&row.switches, &before.switches, &wanted.switches),
+        owner: pick(&row.owner, &before.owner, &wanted.owner),
+        checkpoint_owner: pick(&row.checkpoint_owner, &before.checkpoint_owner, &wanted.checkpoint_owner),
+        children: pick(&row.children, &before.children, &wanted.children),
+        bytes_per_second: pick(&row.bytes_per_second, &before.bytes_per_second, &wanted.bytes_per_second),
+        stream_created_millis: pick(
+            &row.stream_created_millis,
+            &before.stream_created_millis,
+            &wanted.stream_created_millis,
+        ),
+        ..row.clone()
+    };
+    if expected == Expected::Counter {
+        (new.owner, new.checkpoint_owner) = (wanted.owner.clone(), wanted.checkpoint_owner.clone());
+    }
+    new
 }

@@ -53,7 +53,8 @@ pub(super) async fn keep(
             _ = ticks.tick() => progress.position(),
             _ = idle_ticks.tick() => idle_position(&tips.borrow(), &progress).or(progress.position()),
         };
-        if due <= written {
+        // After a sleep, the renewal comes first: it tells whether the shard is still ours.
+        if due <= written || !held.can_deliver() {
             continue;
         }
         match write(held, due.map(Checkpoint::At)).await {

@@ -32,6 +32,9 @@ pub(super) enum ReadEnd {
     Failed(Error),
 }
 
+/// Nobody takes batches any more.
+struct Closed;
+
 /// What a subscription led to.
 enum Led {
     To(ReadEnd),
@@ -186,12 +189,15 @@ impl<'a> Reader<'a> {
         admitted: Admitted,
         batches: &mpsc::Sender<Batch>,
         open: &mut Option<Subscription>,
-    ) -> Result<(), mpsc::error::SendError<Batch>> {
+    ) -> Result<(), Closed> {
         let Admitted { records, payload_bytes, held_bytes, .. } = admitted;
         let (count, first) = (records.len(), self.handed_out);
         let mut sending = std::pin::pin!(async {
             let share = self.shared.budget.take(held_bytes).await;
-            batches.send(Batch { first, records, _share: share }).await
+            let place = batches.reserve().await.map_err(|_| Closed)?;
+            self.held.may_deliver().await;
+            place.send(Batch { first, records, _share: share });
+            Ok(())
         });
         let sent = tokio::select! {
             sent = &mut sending => sent,

@@ -24,15 +24,17 @@ import software.amazon.kinesis.processor.ShardRecordProcessor;
 import software.amazon.kinesis.processor.RecordProcessorCheckpointer;
 import software.amazon.kinesis.processor.SingleStreamTracker;
 
-/** A worker of the Kinesis Client Library by enhanced fan-out that prints {@code record SHARD SEQUENCE BASE64} and {@code ended SHARD}. */
+/** A worker of the Kinesis Client Library by enhanced fan-out that prints {@code record SHARD SEQUENCE BASE64} and {@code ended SHARD}; its arguments: STREAM APPLICATION [WORKER]. */
 public final class Kcl {
     public static void main(String[] args) throws Exception {
         String stream = args[0];
         String application = args[1];
+        // A fleet names its workers: those of one name would take each other's leases for their own.
+        String worker = args.length > 2 ? args[2] : InetAddress.getLoopbackAddress().getHostAddress();
         KinesisAsyncClient kinesis = KinesisClientUtil.createKinesisAsyncClient(KinesisAsyncClient.builder());
         var start = InitialPositionInStreamExtended.newInitialPosition(InitialPositionInStream.TRIM_HORIZON);
         var configs = new ConfigsBuilder(new SingleStreamTracker(stream, start), application, kinesis, DynamoDbAsyncClient.create(),
-                CloudWatchAsyncClient.create(), InetAddress.getLoopbackAddress().getHostAddress(), Processor::new);
+                CloudWatchAsyncClient.create(), worker, Processor::new);
         var scheduler = new Scheduler(configs.checkpointConfig(),
                 configs.coordinatorConfig().parentShardPollIntervalMillis(500),
                 // Ten seconds and a minute by default: the waits of a start and after a split.
