@@ -9,6 +9,7 @@ use crate::settings::Settings;
 use crate::shard::Shared;
 use crate::status::StatusBoard;
 use crate::stream::Stream;
+use crate::subscription::{AnySource, Sdk};
 use alluvial_runtime::clock::Clock;
 use aws_smithy_types::retry::RetryConfig;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Consumer {
         let shared = Arc::new(Shared {
             budget: Budget::new(settings.budget_bytes),
             settings,
-            subscriptions: clients.subscriptions,
+            subscriptions: AnySource::Sdk(Sdk::new(clients.subscriptions, consumer_arn.clone())),
             stream,
             consumer_arn,
             leases: clients.leases,

@@ -129,8 +129,7 @@ impl<'a> Reader<'a> {
     /// One subscription, from its opening to its end.
     async fn read_one(&mut self, batches: &mpsc::Sender<Batch>) -> Led {
         let shared = self.shared;
-        let opened =
-            Subscription::open(&shared.subscriptions, &shared.consumer_arn, self.shard, &self.from, &shared.settings);
+        let opened = Subscription::open(&shared.subscriptions, self.shard, &self.from, &shared.settings);
         let mut subscription = match opened.await {
             Ok(subscription) => Some(subscription),
             Err(cause) => return Led::Back(cause),
