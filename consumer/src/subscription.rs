@@ -1,26 +1,25 @@
 //! One subscription to one shard: opening it, reading it with a deadline, and saying why it ended.
 //!
-//! [`Events`] is what a subscription promises, whoever reads the wire: [`sdk`] takes the events that the AWS SDK parses,
-//! and is the reference; [`direct`] reads the frames itself, at less than half of the cost. Both pass one suite, and
-//! bytes that are changed at random lead both to the same records or both to an error.
+//! A [`Source`] opens subscriptions and its [`Events`] read them; there may be several ways to do both, and one suite that
+//! all of them pass. The caller works with [`Subscription`], which adds the deadlines and is the same over every source.
+//! [`sdk`] is the reference: what it does with an answer of the service is what the others must do. [`direct`] reads the frames
+//! itself, at less than half of the cost, and is the default.
+//!
+//! To add a source: implement both traits in a module of its own, and give [`AnySource`] and [`AnyEvents`] a variant.
 
 mod direct;
 mod next;
 mod sdk;
-#[cfg(test)]
-mod tests;
 
+pub(crate) use direct::Direct;
 pub(crate) use next::{Cause, delay_before_next};
+pub(crate) use sdk::Sdk;
 
 use crate::feed::Record;
 use crate::settings::{Settings, SubscriptionKind};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
-use alluvial_runtime::exit::chain;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::operation::subscribe_to_shard::builders::SubscribeToShardFluentBuilder;
-use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -33,30 +32,12 @@ pub(crate) enum From {
     Continuation(String),
 }
 
-impl From {
-    fn starting_position(&self) -> Result<StartingPosition, aws_sdk_kinesis::error::BuildError> {
-        let builder = StartingPosition::builder();
-        match self {
-            Self::Continuation(number) => {
-                builder.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(number)
-            }
-            Self::Checkpoint(Checkpoint::At(position)) => {
-                builder.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(position.sequence.to_string())
-            }
-            Self::Checkpoint(Checkpoint::AtTimestamp(millis)) => builder
-                .r#type(ShardIteratorType::AtTimestamp)
-                .timestamp(DateTime::from_millis(i64::try_from(*millis).unwrap_or(i64::MAX))),
-            Self::Checkpoint(Checkpoint::TrimHorizon) => builder.r#type(ShardIteratorType::TrimHorizon),
-            Self::Checkpoint(Checkpoint::Latest | Checkpoint::ShardEnd) => builder.r#type(ShardIteratorType::Latest),
-        }
-        .build()
-    }
-}
-
 /// What one event of a subscription brought.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) records: Vec<Record>,
+    /// What the records keep in memory, for the byte budget. Records that share a buffer count it once.
+    pub(crate) bytes: usize,
     pub(crate) millis_behind_latest: u64,
     pub(crate) next: Next,
 }
@@ -70,62 +51,105 @@ pub(crate) enum Next {
     ShardEnd(Vec<Shard>),
 }
 
-/// What an open subscription brings, in order.
-pub(crate) trait Events {
-    /// The next event; `None` when the service ended the subscription after its five minutes. Cancelling it loses nothing.
-    async fn next(&mut self) -> Result<Option<Event>, Cause>;
+/// A way to subscribe to the shards of one stream.
+///
+/// Deadlines are the caller's: a source may wait for ever for a service that says nothing.
+pub(crate) trait Source {
+    /// What it opens.
+    type Events: Events;
+
+    /// Opens a subscription to `shard`. It counts as open once the service has accepted it: from then on the next one is
+    /// refused for five seconds. Cancelling it closes what it opened.
+    ///
+    /// # Errors
+    /// The [`Cause`] sorts by the code that the service gave, whatever the HTTP status.
+    fn open(&self, shard: &ShardId, from: &From) -> impl Future<Output = Result<Self::Events, Cause>> + Send;
 }
 
-/// An open subscription. Dropping it closes the stream.
+/// The events of one open subscription, in order. Dropping it closes the subscription.
+pub(crate) trait Events: Send {
+    /// The next event; `None` when the service ended the subscription in good order, as after its five minutes. An event
+    /// without records is one too: it says that the shard is alive. After `None` or an error it is not called again.
+    ///
+    /// Cancelling it loses nothing: the next call goes on where this one stopped.
+    ///
+    /// # Errors
+    /// Why the subscription ended, as [`Source::open`] sorts it. Events that came whole before it were delivered.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Event>, Cause>> + Send;
+}
+
+/// One of the sources, as the settings choose.
 #[derive(Debug)]
-pub(crate) struct Subscription {
-    events: Reader,
+pub(crate) enum AnySource {
+    /// See [`direct`].
+    Direct(Direct),
+    /// See [`sdk`].
+    Sdk(Sdk),
+}
+
+/// What one of the sources opened.
+#[derive(Debug)]
+pub(crate) enum AnyEvents {
+    /// See [`direct`].
+    Direct(Box<direct::Opened>),
+    /// See [`sdk`].
+    Sdk(Box<sdk::Opened>),
+}
+
+impl AnySource {
+    /// The source of this kind for a client of the SDK, which must not retry: the reader does that itself.
+    pub(crate) fn new(kind: SubscriptionKind, client: Client, consumer_arn: String) -> Self {
+        let sdk = Sdk::new(client, consumer_arn);
+        match kind {
+            SubscriptionKind::Direct => Self::Direct(Direct::new(sdk)),
+            SubscriptionKind::Sdk => Self::Sdk(sdk),
+        }
+    }
+}
+
+impl Source for AnySource {
+    type Events = AnyEvents;
+
+    async fn open(&self, shard: &ShardId, from: &From) -> Result<AnyEvents, Cause> {
+        match self {
+            Self::Direct(source) => source.open(shard, from).await.map(Box::new).map(AnyEvents::Direct),
+            Self::Sdk(source) => source.open(shard, from).await.map(Box::new).map(AnyEvents::Sdk),
+        }
+    }
+}
+
+impl Events for AnyEvents {
+    async fn next(&mut self) -> Result<Option<Event>, Cause> {
+        match self {
+            Self::Direct(events) => events.next().await,
+            Self::Sdk(events) => events.next().await,
+        }
+    }
+}
+
+/// An open subscription with deadlines. Dropping it closes the subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription<E = AnyEvents> {
+    events: E,
     silence_deadline: Duration,
 }
 
-/// Who reads the wire.
-#[derive(Debug)]
-enum Reader {
-    Sdk(Box<sdk::Open>),
-    Direct(direct::Open),
-}
-
-impl Subscription {
-    /// Opens a subscription; its first frame arrives within [`Settings::open_deadline`] or it fails.
+impl<E: Events> Subscription<E> {
+    /// Opens a subscription to `shard` within [`Settings::open_deadline`].
     pub(crate) async fn open(
-        client: &Client,
-        consumer_arn: &str,
+        source: &impl Source<Events = E>,
         shard: &ShardId,
         from: &From,
         settings: &Settings,
     ) -> Result<Self, Cause> {
-        let position = from.starting_position().map_err(|error| Cause::BadPosition(chain(&error)))?;
-        let call =
-            client.subscribe_to_shard().consumer_arn(consumer_arn).shard_id(shard.as_str()).starting_position(position);
-        let opened = timeout(settings.open_deadline, Reader::open(client, call, settings.subscription)).await;
-        let events = opened.map_err(|_| Cause::Silent(settings.open_deadline))??;
+        let limit = settings.open_deadline;
+        let events = timeout(limit, source.open(shard, from)).await.map_err(|_| Cause::Silent(limit))??;
         Ok(Self { events, silence_deadline: settings.silence_deadline })
     }
 
-    /// The next event; `None` when the service ended the subscription after its five minutes.
-    ///
-    /// Cancelling it loses nothing.
+    /// As [`Events::next`], within [`Settings::silence_deadline`].
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, Cause> {
-        let event = async {
-            match &mut self.events {
-                Reader::Sdk(open) => open.next().await,
-                Reader::Direct(open) => open.next().await,
-            }
-        };
-        timeout(self.silence_deadline, event).await.map_err(|_| Cause::Silent(self.silence_deadline))?
-    }
-}
-
-impl Reader {
-    async fn open(client: &Client, call: SubscribeToShardFluentBuilder, kind: SubscriptionKind) -> Result<Self, Cause> {
-        match kind {
-            SubscriptionKind::Sdk => Ok(Self::Sdk(Box::new(sdk::open(call).await?))),
-            SubscriptionKind::Direct => Ok(Self::Direct(direct::open(client, call).await?)),
-        }
+        let limit = self.silence_deadline;
+        timeout(limit, self.events.next()).await.map_err(|_| Cause::Silent(limit))?
     }
 }

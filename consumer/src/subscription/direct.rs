@@ -10,39 +10,54 @@ mod event;
 mod frame;
 mod full;
 
-use super::{Cause, Event, Events, sdk};
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::operation::subscribe_to_shard::builders::SubscribeToShardFluentBuilder;
+use super::{Cause, Event, Events, From, Sdk, Source, sdk};
+use alluvial_record::ShardId;
 use aws_smithy_types::body::SdkBody;
 use frame::{Frame, Frames, Message};
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 
+/// Subscribes as [`Sdk`] does, and reads by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Direct(Sdk);
+
 /// An open stream.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(crate) struct Opened {
     body: SdkBody,
     frames: Frames,
     /// The first frame, where it was no mere greeting.
     first: Option<Frame>,
 }
 
-/// Opens it, and waits for its first frame.
-pub(super) async fn open(client: &Client, call: SubscribeToShardFluentBuilder) -> Result<Open, Cause> {
-    let Some(http) = client.config().http_client() else {
-        return Err(Cause::Failed("the client for subscriptions has no HTTP client".into()));
-    };
-    let captured = capture::Captured::default();
-    let config = aws_sdk_kinesis::Config::builder().http_client(capture::Capture::new(http, captured.clone()));
-    call.customize().config_override(config).send().await.map_err(|error| sdk::cause(&error))?;
-    let body = captured.take().ok_or_else(|| Cause::Failed("an answer without a body".into()))?;
-    let mut open = Open { body, frames: Frames::default(), first: None };
-    open.first = open.frame().await?.filter(|frame| frame.message() != &Message::Event("initial-response".into()));
-    Ok(open)
+impl Direct {
+    pub(crate) fn new(sdk: Sdk) -> Self {
+        Self(sdk)
+    }
 }
 
-impl Open {
+impl Source for Direct {
+    type Events = Opened;
+
+    /// Waits for the first frame too, as the reference does.
+    async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
+        let request = self.0.request(shard, from)?;
+        let Some(http) = self.0.http_client() else {
+            return Err(Cause::Failed("the client for subscriptions has no HTTP client".into()));
+        };
+        let captured = capture::Captured::default();
+        let config = aws_sdk_kinesis::Config::builder().http_client(capture::Capture::new(http, captured.clone()));
+        request.customize().config_override(config).send().await.map_err(|error| sdk::cause(&error))?;
+        let body = captured.take().ok_or_else(|| Cause::Failed("an answer without a body".into()))?;
+        let mut opened = Opened { body, frames: Frames::default(), first: None };
+        let greeting = Message::Event("initial-response".into());
+        opened.first = opened.frame().await?.filter(|frame| *frame.message() != greeting);
+        Ok(opened)
+    }
+}
+
+impl Opened {
     /// The next frame; `None` at the end of the body.
     async fn frame(&mut self) -> Result<Option<Frame>, Cause> {
         loop {
@@ -63,7 +78,7 @@ impl Open {
     }
 }
 
-impl Events for Open {
+impl Events for Opened {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         let frame = match self.first.take() {
             Some(first) => first,

@@ -1,28 +1,59 @@
-//! A subscription as the AWS SDK reads it: the reference.
+//! Subscriptions as the SDK makes and reads them.
 
-use super::{Cause, Event, Events, Next};
+use super::{Cause, Event, Events, From, Next, Source};
 use crate::feed::{Kind, Record};
 use crate::stream::read_children;
-use alluvial_record::{Position, SequenceNumber};
+use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
 use alluvial_runtime::exit::chain;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::SharedHttpClient;
+use aws_sdk_kinesis::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::operation::subscribe_to_shard::builders::SubscribeToShardFluentBuilder;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::error::SubscribeToShardEventStreamError;
-use aws_sdk_kinesis::types::{self, SubscribeToShardEventStream};
+use aws_sdk_kinesis::types::{self, ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
 use bytes::Bytes;
 
-/// An open stream.
-#[derive(Debug)]
-pub(super) struct Open(SubscribeToShardOutput);
-
-/// Opens it, and waits for its first frame, which no timeout of the SDK covers.
-pub(super) async fn open(call: SubscribeToShardFluentBuilder) -> Result<Open, Cause> {
-    call.send().await.map(Open).map_err(|error| cause(&error))
+/// Subscribes with a client of the SDK, which must not retry: the reader does that itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Sdk {
+    client: Client,
+    consumer_arn: String,
 }
 
-impl Events for Open {
+/// An open subscription of the SDK.
+#[derive(Debug)]
+pub(crate) struct Opened(SubscribeToShardOutput);
+
+impl Sdk {
+    pub(crate) fn new(client: Client, consumer_arn: String) -> Self {
+        Self { client, consumer_arn }
+    }
+
+    /// What carries the requests of the client.
+    pub(super) fn http_client(&self) -> Option<SharedHttpClient> {
+        self.client.config().http_client()
+    }
+
+    /// The request for a subscription.
+    pub(super) fn request(&self, shard: &ShardId, from: &From) -> Result<SubscribeToShardFluentBuilder, Cause> {
+        let position = starting_position(from).map_err(|error| Cause::BadPosition(chain(&error)))?;
+        let request = self.client.subscribe_to_shard().consumer_arn(&self.consumer_arn);
+        Ok(request.shard_id(shard.as_str()).starting_position(position))
+    }
+}
+
+impl Source for Sdk {
+    type Events = Opened;
+
+    /// Waits for the first frame too, as `send` does; no timeout of the SDK covers that.
+    async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
+        self.request(shard, from)?.send().await.map(Opened).map_err(|error| cause(&error))
+    }
+}
+
+impl Events for Opened {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         match self.0.event_stream.recv().await {
             Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => read_event(event).map(Some),
@@ -33,6 +64,23 @@ impl Events for Open {
             }
         }
     }
+}
+
+/// The position in the terms of the service.
+fn starting_position(from: &From) -> Result<StartingPosition, BuildError> {
+    let builder = StartingPosition::builder();
+    match from {
+        From::Continuation(number) => builder.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(number),
+        From::Checkpoint(Checkpoint::At(position)) => {
+            builder.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(position.sequence.to_string())
+        }
+        From::Checkpoint(Checkpoint::AtTimestamp(millis)) => builder
+            .r#type(ShardIteratorType::AtTimestamp)
+            .timestamp(DateTime::from_millis(i64::try_from(*millis).unwrap_or(i64::MAX))),
+        From::Checkpoint(Checkpoint::TrimHorizon) => builder.r#type(ShardIteratorType::TrimHorizon),
+        From::Checkpoint(Checkpoint::Latest | Checkpoint::ShardEnd) => builder.r#type(ShardIteratorType::Latest),
+    }
+    .build()
 }
 
 /// The code of an exception that came as an event. The SDK gives such an exception its type and no code.
@@ -65,8 +113,14 @@ pub(super) fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, C
         (true, false) => Next::Continuation(event.continuation_sequence_number),
         (true, true) => return Err(Cause::Failed("an event with neither continuation nor child shards".into())),
     };
-    let records = event.records.into_iter().map(read_record).collect::<Result<_, _>>()?;
-    Ok(Event { records, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
+    let mut bytes = 0;
+    let mut records = Vec::with_capacity(event.records.len());
+    for record in event.records {
+        let record = read_record(record)?;
+        bytes += record.data.len() + record.partition_key.len();
+        records.push(record);
+    }
+    Ok(Event { records, bytes, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
 }
 
 fn read_record(record: types::Record) -> Result<Record, Cause> {
@@ -81,17 +135,13 @@ fn read_record(record: types::Record) -> Result<Record, Cause> {
 }
 
 /// Milliseconds since 1970, rounded: the SDK keeps a time that comes as 1795000000.123 in binary, a little below.
-pub(super) fn to_millis(time: DateTime) -> u64 {
-    let millis = (time.as_nanos() + 500_000).div_euclid(1_000_000);
-    u64::try_from(millis).unwrap_or(0)
+fn to_millis(time: DateTime) -> u64 {
+    u64::try_from((time.as_nanos() + 500_000).div_euclid(1_000_000)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subscription::From;
-    use alluvial_record::Checkpoint;
-    use aws_sdk_kinesis::types::ShardIteratorType;
     use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, SubscribeToShardEvent};
 
     fn event(continuation: &str) -> aws_sdk_kinesis::types::builders::SubscribeToShardEventBuilder {
@@ -132,9 +182,9 @@ mod tests {
 
     #[test]
     fn a_continuation_is_resumed_after_and_a_checkpoint_at() {
-        let after = From::Continuation("7".into()).starting_position().unwrap();
+        let after = starting_position(&From::Continuation("7".into())).unwrap();
         assert_eq!(after.r#type, ShardIteratorType::AfterSequenceNumber);
-        let at = From::Checkpoint(Checkpoint::from_attributes("7", 0).unwrap()).starting_position().unwrap();
+        let at = starting_position(&From::Checkpoint(Checkpoint::from_attributes("7", 0).unwrap())).unwrap();
         assert_eq!((at.r#type, at.sequence_number.as_deref()), (ShardIteratorType::AtSequenceNumber, Some("7")));
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn read(frame: Frame) -> Result<Event, Cause> {
     let slices = scanned.records.into_iter().zip(lengths);
     let records = slices.map(|(record, length)| record.slice(&buffer, length)).collect::<Option<_>>();
     Ok(Event {
+        bytes: buffer.len(),
         records: records.ok_or_else(|| failed("a partition key is not UTF-8"))?,
         millis_behind_latest: scanned.millis_behind_latest,
         next: Next::Continuation(scanned.continuation),
