@@ -6,7 +6,6 @@ use crate::stream::read_children;
 use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
 use alluvial_runtime::exit::chain;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::operation::subscribe_to_shard::builders::SubscribeToShardFluentBuilder;
@@ -26,14 +25,15 @@ pub(crate) struct Sdk {
 #[derive(Debug)]
 pub(crate) struct Opened(SubscribeToShardOutput);
 
+impl std::convert::From<SubscribeToShardOutput> for Opened {
+    fn from(output: SubscribeToShardOutput) -> Self {
+        Self(output)
+    }
+}
+
 impl Sdk {
     pub(crate) fn new(client: Client, consumer_arn: String) -> Self {
         Self { client, consumer_arn }
-    }
-
-    /// What carries the requests of the client.
-    pub(super) fn http_client(&self) -> Option<SharedHttpClient> {
-        self.client.config().http_client()
     }
 
     /// The request for a subscription.
@@ -103,8 +103,7 @@ where
     Cause::of_code(error.code(), chain(error))
 }
 
-/// Takes an event as the SDK has it.
-pub(super) fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
+fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
     let children = read_children(event.child_shards()).map_err(|error| Cause::Failed(chain(&error)))?;
     // The SDK reads a missing continuation as "". Children come with the last event only; an emulator was seen to send
     // them with a continuation, which is then of no use.
