@@ -8,12 +8,16 @@
 //! To add a source: implement both traits in a module of its own, and give [`AnySource`] and [`AnyEvents`] a variant.
 
 mod direct;
+#[cfg(test)]
+mod fuzz;
 mod next;
 #[cfg(any(test, feature = "conformance"))]
 mod raw;
 #[cfg(test)]
 mod script;
 mod sdk;
+#[cfg(test)]
+mod signature;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,7 @@ mod frames;
 mod payload;
 mod tap;
 
-use super::sdk::{self, Sdk, cause};
+use super::sdk::{self, Sdk, cause, time_is_refused};
 use super::{Cause, Event, Events, From, Source};
 use alluvial_record::ShardId;
 use frames::{Frame, Frames};
@@ -45,8 +45,13 @@ impl Source for Direct {
     /// Waits for the first frame, as the SDK does.
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
         let tap = Tap::default();
-        let request = self.sdk.request(shard, from)?.customize().interceptor(tap.clone());
-        let aside = sdk::Opened::from(request.send().await.map_err(|error| cause(&error))?);
+        let request = self.sdk.request(shard, from)?;
+        let send = || request.clone().customize().interceptor(tap.clone()).send();
+        let accepted = match send().await {
+            Err(error) if time_is_refused(&error) => send().await,
+            sent => sent,
+        };
+        let aside = sdk::Opened::from(accepted.map_err(|error| cause(&error))?);
         let body = tap.body().ok_or_else(|| Cause::Failed("the service accepted without a body".into()))?;
         let mut frames = Frames::new(body);
         let first = frames.next().await?.filter(|first| !first.is_initial_response());

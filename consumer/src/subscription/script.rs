@@ -16,6 +16,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+/// The credentials of the sources.
+pub(super) const KEY_ID: &str = "AKIDEXAMPLE";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(super) const TOKEN: &str = "a session token";
+
 /// What the body of an answer does.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -100,7 +105,7 @@ pub(super) fn sources(answers: &[Answer]) -> [(&'static str, AnySource, Script);
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("eu-north-1"))
-            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", Some("token".into()), None, "test"))
+            .credentials_provider(Credentials::new(KEY_ID, SECRET, Some(TOKEN.into()), None, "test"))
             .retry_config(RetryConfig::disabled())
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();

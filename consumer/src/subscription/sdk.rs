@@ -49,7 +49,12 @@ impl Source for Sdk {
 
     /// Waits for the first frame too, as `send` does; no timeout of the SDK covers that.
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
-        self.request(shard, from)?.send().await.map(Opened).map_err(|error| cause(&error))
+        let request = self.request(shard, from)?;
+        let opened = match request.clone().send().await {
+            Err(error) if time_is_refused(&error) => request.send().await,
+            sent => sent,
+        };
+        opened.map(Opened).map_err(|error| cause(&error))
     }
 }
 
@@ -92,6 +97,12 @@ fn stream_code(error: &SubscribeToShardEventStreamError) -> Option<&'static str>
         Exception::KmsAccessDeniedException(_) => Some("KMSAccessDeniedException"),
         _ => None,
     }
+}
+
+/// True when the clock of this machine may be wrong. The SDK has taken the right time from the answer, and signs the next
+/// request with it; it does not make one, for it does not retry here.
+pub(super) fn time_is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    matches!(error.code(), Some("InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed"))
 }
 
 /// Why a call was refused.

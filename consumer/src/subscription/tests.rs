@@ -21,7 +21,7 @@ fn shown(event: &Event) -> String {
 }
 
 /// Runs every source over `answer`, checks that all bring the same events and the same kind of end, and returns these.
-async fn agree(answer: Answer) -> (Vec<Event>, Result<(), Cause>) {
+pub(super) async fn agree(answer: Answer) -> (Vec<Event>, Result<(), Cause>) {
     let mut results = Vec::new();
     for (name, source, _) in script::sources(&[answer]) {
         let result = tokio::time::timeout(Duration::from_secs(60), script::read_all(&source)).await;
