@@ -9,6 +9,7 @@ use crate::settings::Settings;
 use crate::shard::Shared;
 use crate::status::StatusBoard;
 use crate::stream::Stream;
+use crate::subscription::AnySource;
 use alluvial_runtime::clock::Clock;
 use aws_smithy_types::retry::RetryConfig;
 use std::sync::Arc;
@@ -68,10 +69,11 @@ impl Consumer {
         let stream = Stream::find(clients.control, &settings.stream).await?;
         let consumer_arn = stream.ensure_consumer(&settings.consumer_name).await?;
         clients.leases.ensure().await?;
+        let kind = settings.subscription;
         let shared = Arc::new(Shared {
             budget: Budget::new(settings.budget_bytes),
             settings,
-            subscriptions: clients.subscriptions,
+            subscriptions: AnySource::new(kind, clients.subscriptions, consumer_arn.clone()),
             stream,
             consumer_arn,
             leases: clients.leases,

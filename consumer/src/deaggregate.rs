@@ -21,8 +21,8 @@ pub(crate) struct Admitted {
     pub(crate) records: Vec<Record>,
     /// Bytes of their payload and keys.
     pub(crate) payload_bytes: usize,
-    /// Memory that they keep: an aggregate counts once and whole as long as one of its user records is handed out, and a
-    /// user record, which may be smaller than its own place in the list, counts for that place.
+    /// Memory that they keep: an aggregate counts once and whole as long as one of its user records is handed out, and
+    /// each record, which may be smaller than its own place in the list, counts for that place too.
     pub(crate) held_bytes: usize,
     /// User records left out because their hash keys are not those of the shard.
     pub(crate) misplaced: u64,
@@ -72,7 +72,7 @@ impl Admitted {
         if passed.is_none_or(|passed| record.position > passed) {
             let bytes = record.data.len() + record.partition_key.len();
             self.payload_bytes += bytes;
-            self.held_bytes += bytes;
+            self.held_bytes += bytes + size_of::<Record>();
             self.last = Some(record.position);
             self.records.push(record);
         }

@@ -39,7 +39,7 @@ pub use lease::{
     MemoryLeases, Written,
 };
 pub use progress::{Ack, Progress};
-pub use settings::Settings;
+pub use settings::{Settings, SubscriptionKind};
 pub use status::{ShardState, ShardStatus, StatusBoard};
 pub use topology::{
     Shard, StartPosition, finished_leases, first_position, may_start, missing_leases, ready_children, start_source,

@@ -5,6 +5,16 @@ use crate::lease::LeaseMode;
 use crate::topology::StartPosition;
 use std::time::Duration;
 
+/// Who reads the wire of a subscription. Both bring the same records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubscriptionKind {
+    /// Our own reader of frames: less than half of the CPU time.
+    #[default]
+    Direct,
+    /// The parser of the AWS SDK: the reference.
+    Sdk,
+}
+
 /// Settings of a consumer. Times are wall time.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -43,6 +53,8 @@ pub struct Settings {
     pub checkpoint_interval: Duration,
     /// Time between two listings of the stream's shards, which find what events did not tell.
     pub sync_interval: Duration,
+    /// Who reads the wire of a subscription.
+    pub subscription: SubscriptionKind,
     /// Longest wait for a subscription to open, its first frame included.
     pub open_deadline: Duration,
     /// Longest silence of a subscription that we want data from; heartbeats come about every 5 s.
@@ -74,6 +86,7 @@ impl Settings {
             cleanup_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(2),
             sync_interval: Duration::from_secs(20),
+            subscription: SubscriptionKind::default(),
             open_deadline: Duration::from_secs(10),
             silence_deadline: Duration::from_secs(20),
             held_back_limit: Duration::from_secs(60),

@@ -10,10 +10,10 @@ use crate::lease::{DeliveryGate, HeldLease, Lease, LeaseTable};
 use crate::settings::Settings;
 use crate::status::{ShardState, ShardStatus};
 use crate::stream::Stream;
+use crate::subscription::AnySource;
 use crate::topology::ready_children;
 use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::exit::chain;
-use aws_sdk_kinesis::Client;
 use reader::ReadEnd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) subscriptions: Client,
+    pub(crate) subscriptions: AnySource,
     pub(crate) stream: Stream,
     pub(crate) consumer_arn: String,
     pub(crate) leases: LeaseTable,

@@ -135,8 +135,7 @@ impl<'a> Reader<'a> {
     /// One subscription, from its opening to its end.
     async fn read_one(&mut self, batches: &mpsc::Sender<Batch>) -> Led {
         let shared = self.shared;
-        let opened =
-            Subscription::open(&shared.subscriptions, &shared.consumer_arn, self.shard, &self.from, &shared.settings);
+        let opened = Subscription::open(&shared.subscriptions, self.shard, &self.from, &shared.settings);
         let mut subscription = match opened.await {
             Ok(subscription) => Some(subscription),
             Err(cause) => return Led::Back(cause),
@@ -152,7 +151,11 @@ impl<'a> Reader<'a> {
             };
             self.brought_events = true;
             self.status.set_behind(event.millis_behind_latest);
-            let admitted = admit(event.records, self.rules, self.passed);
+            let mut admitted = admit(event.records, self.rules, self.passed);
+            // A record keeps the whole buffer of its event, where records are slices of it.
+            if !admitted.records.is_empty() {
+                admitted.held_bytes = admitted.held_bytes.max(event.bytes);
+            }
             self.note_misplaced(admitted.misplaced);
             let last = admitted.last;
             if !admitted.records.is_empty() && self.hand_out(admitted, batches, &mut subscription).await.is_err() {
