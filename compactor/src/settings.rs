@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::location::Location;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Bytes of a mebibyte.
 const MIB: usize = 1 << 20;
@@ -22,9 +23,14 @@ pub struct Settings {
     pub row_group_bytes: usize,
     /// The zstd level, 1 to 22. Higher is smaller and slower.
     pub zstd_level: i32,
-    /// Objects decoded at the same time, each on a thread of its own.
+    /// Threads that read objects, and that write files.
     pub threads: usize,
-    /// JSON bytes of one row, at most 1 GiB; a longer one is quarantined. Memory holds one such row a thread.
+    /// Memory to use, about. Row groups that do not fit wait in a file in `spool_dir`, and are the smaller the less
+    /// there is.
+    pub memory_bytes: usize,
+    /// Where a temporary file may be made, as large as all the Parquet of a run.
+    pub spool_dir: PathBuf,
+    /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
     pub max_depth: usize,
@@ -45,11 +51,23 @@ impl Settings {
             row_group_bytes: 64 * MIB,
             zstd_level: 3,
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            memory_bytes: 512 * MIB,
+            spool_dir: std::env::temp_dir(),
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
             max_object_bytes: 64 << 30,
         }
+    }
+
+    /// Decompressed bytes of one gzip member that a thread holds until its checksum is known.
+    pub(crate) fn held_bytes(&self) -> usize {
+        (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 64 * MIB)
+    }
+
+    /// Bytes of row groups that may wait in memory, all together.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.memory_bytes / 4
     }
 
     /// Refuses what cannot work, before anything is read.
@@ -62,7 +80,8 @@ impl Settings {
             ("row_group_rows", self.row_group_rows, 1, usize::MAX),
             ("row_group_bytes", self.row_group_bytes, 1, usize::MAX),
             ("threads", self.threads, 1, 512),
-            ("max_row_bytes", self.max_row_bytes, 2, 1 << 30),
+            ("memory_bytes", self.memory_bytes, 64 * MIB, usize::MAX),
+            ("max_row_bytes", self.max_row_bytes, 2, 256 * MIB),
             ("max_depth", self.max_depth, 1, 512),
             ("max_columns", self.max_columns, 1, 1_000_000),
         ];

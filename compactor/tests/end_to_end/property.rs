@@ -46,6 +46,24 @@ fn row() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What a text column shows of a value: members by name (as `Value` has them), none that are null, and no fraction
+/// where there is none.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let members = object.iter().filter(|(_, value)| !value.is_null());
+            let texts = members.map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)));
+            format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(elements) => format!("[{}]", elements.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Number(number) if number.is_f64() => {
+            let text = format!("{:?}", number.as_f64().expect("a double"));
+            text.strip_suffix(".0").unwrap_or(&text).to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The value as a column of this type holds it, null members left out.
 fn widened(value: &Value, column: &DataType) -> Value {
     match (column, value) {
@@ -60,7 +78,7 @@ fn widened(value: &Value, column: &DataType) -> Value {
             Value::from(number.as_f64().expect("a double"))
         }
         (DataType::Utf8, Value::String(_)) => value.clone(),
-        (DataType::Utf8, other) => Value::from(other.to_string()),
+        (DataType::Utf8, other) => Value::from(canonical(other)),
         (DataType::Struct(fields), Value::Object(object)) => widened_object(object, fields),
         (DataType::List(items), Value::Array(elements)) => {
             elements.iter().map(|element| widened(element, items.data_type())).collect()
