@@ -84,7 +84,7 @@ impl Job {
 /// # Errors
 /// Those of the source; and [`Error::TooManyFields`].
 pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -> Result<Reading, Error> {
-    let units = units::cut(plan);
+    let units = units::cut(plan, job.settings.unit_bytes);
     let (news, mut heard) = mpsc::channel(NEWS);
     let reading = read_units(job, plan, &units, news);
     let telling = async {

@@ -63,8 +63,8 @@ impl FragmentWriter {
         open.writer.write(&batch.columns)?;
         open.rows += batch.columns.num_rows() as u64;
         open.table = batch.table;
-        let bytes = self.settings.row_group_bytes.min(self.settings.target_file_bytes);
-        if open.rows >= self.settings.row_group_rows as u64 || open.writer.in_progress_size() >= bytes {
+        let full = open.writer.in_progress_size() >= self.settings.group_bytes();
+        if full || open.rows >= self.settings.row_group_rows as u64 {
             done.extend(self.close()?);
         }
         Ok(done)

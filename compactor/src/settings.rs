@@ -21,6 +21,8 @@ pub struct Settings {
     pub row_group_rows: usize,
     /// Encoded bytes of a row group, about. The writer holds this much in memory.
     pub row_group_bytes: usize,
+    /// Bytes of the objects that one thread reads after each other, at least: their rows share row groups.
+    pub unit_bytes: u64,
     /// The zstd level, 1 to 22. Higher is smaller and slower.
     pub zstd_level: i32,
     /// Threads that read objects, and that write files.
@@ -49,6 +51,7 @@ impl Settings {
             target_file_bytes: 256 * MIB,
             row_group_rows: 1 << 20,
             row_group_bytes: 64 * MIB,
+            unit_bytes: 12 << 20,
             zstd_level: 3,
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             memory_bytes: 512 * MIB,
@@ -68,6 +71,16 @@ impl Settings {
     /// Bytes of row groups that may wait in memory, all together.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.memory_bytes / 4
+    }
+
+    /// Encoded bytes of a row group, given what memory there is.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.row_group_bytes.min(self.target_file_bytes).min(self.memory_bytes / (4 * self.threads.max(1)))
+    }
+
+    /// Row groups of fewer bytes are put together with their neighbours.
+    pub(crate) fn small_bytes(&self) -> usize {
+        self.row_group_bytes / 32
     }
 
     /// Refuses what cannot work, before anything is read.

@@ -69,6 +69,11 @@ impl Builder {
         self.rows
     }
 
+    /// Columns of the rows, nested ones not counted.
+    pub(crate) fn columns(&self) -> usize {
+        self.root.len()
+    }
+
     /// Whether the batch must end here, however few bytes its rows have.
     pub(crate) fn is_full(&self) -> bool {
         self.root.len() > self.rules.bounds.max_columns.saturating_mul(2)

@@ -3,10 +3,6 @@
 use crate::plan::Plan;
 use std::ops::Range;
 
-/// Bytes of a unit's objects, at least; the last of a partition may have fewer. Rows of one unit share row groups, so
-/// this is about what a row group is made of.
-const UNIT_BYTES: u64 = 16 << 20;
-
 /// Objects of a unit, at most.
 const UNIT_OBJECTS: usize = 4096;
 
@@ -17,13 +13,13 @@ pub(super) struct Unit {
     pub(super) inputs: Range<usize>,
 }
 
-/// Cuts `plan`, by nothing but what it says.
-pub(super) fn cut(plan: &Plan) -> Vec<Unit> {
+/// Cuts `plan`, by nothing but what it says, into units of at least `unit_bytes`; the last of a partition may have fewer.
+pub(super) fn cut(plan: &Plan, unit_bytes: u64) -> Vec<Unit> {
     let mut units = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);
     for (at, input) in plan.inputs.iter().enumerate() {
         let other_partition = plan.inputs.get(start).is_some_and(|first| first.hour != input.hour);
-        if at > start && (other_partition || bytes >= UNIT_BYTES || at - start >= UNIT_OBJECTS) {
+        if at > start && (other_partition || bytes >= unit_bytes || at - start >= UNIT_OBJECTS) {
             units.push(Unit { inputs: start..at });
             (start, bytes) = (at, 0);
         }
@@ -61,7 +57,7 @@ mod tests {
             ("x/2026/11/23/06/a", 100 * mib),
             ("x/2026/11/23/06/b", mib),
         ]);
-        let units: Vec<Range<usize>> = cut(&plan).into_iter().map(|unit| unit.inputs).collect();
+        let units: Vec<Range<usize>> = cut(&plan, 16 * mib).into_iter().map(|unit| unit.inputs).collect();
         assert_eq!(units, [0..2, 2..3, 3..4, 4..5]);
     }
 
@@ -69,7 +65,7 @@ mod tests {
     fn a_unit_has_a_bounded_number_of_objects() {
         let names: Vec<String> = (0..UNIT_OBJECTS + 1).map(|n| format!("{n:05}")).collect();
         let objects: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
-        assert_eq!(cut(&plan(&objects)).len(), 2);
-        assert_eq!(cut(&plan(&[])), []);
+        assert_eq!(cut(&plan(&objects), 1 << 20).len(), 2);
+        assert_eq!(cut(&plan(&[]), 1), []);
     }
 }

@@ -11,7 +11,10 @@ use crate::store::Object;
 use tokio::sync::mpsc;
 
 /// JSON bytes of a batch's rows, about: small enough that a batch is encoded before it has left the cache.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// The same for every column, so that what a column costs in each batch is spread over some values.
+const BATCH_BYTES_A_COLUMN: usize = 1 << 10;
 
 /// Rows of a batch, at most.
 const BATCH_ROWS: usize = 1 << 16;
@@ -204,7 +207,8 @@ impl Columns {
             Row::Bad { raw, fault, origin } => return self.quarantine_row(raw, fault, origin),
         }
         self.object.rows += 1;
-        if self.batch_bytes >= BATCH_BYTES || self.builder.rows() >= BATCH_ROWS || self.builder.is_full() {
+        let enough = BATCH_BYTES.max(self.builder.columns() * BATCH_BYTES_A_COLUMN);
+        if self.batch_bytes >= enough || self.builder.rows() >= BATCH_ROWS || self.builder.is_full() {
             self.flush()?;
         }
         Ok(())

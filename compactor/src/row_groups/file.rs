@@ -18,9 +18,6 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-/// Row groups of fewer bytes are put together with their neighbours.
-const SMALL_BYTES: usize = 2 << 20;
-
 /// Bytes of small row groups that are put together, at most: all columns of them are decoded.
 const MERGED_BYTES: usize = 16 << 20;
 
@@ -76,11 +73,12 @@ pub(crate) fn write_file(
     let mut assembly = Assembly { writer, factory, schema, spool, row_groups: 0 };
     let mut small: Vec<&Fragment> = Vec::new();
     for fragment in &plan.fragments {
+        let is_small = fragment.blob.len() < settings.small_bytes();
         let merged: usize = small.iter().map(|fragment| fragment.blob.len()).sum();
-        if fragment.blob.len() > SMALL_BYTES || merged > MERGED_BYTES {
+        if !is_small || merged > MERGED_BYTES {
             assembly.flush(&mut small)?;
         }
-        if fragment.blob.len() > SMALL_BYTES { assembly.keep(fragment)? } else { small.push(fragment) }
+        if is_small { small.push(fragment) } else { assembly.keep(fragment)? }
     }
     assembly.flush(&mut small)?;
     let rows = plan.fragments.iter().map(|fragment| fragment.rows).sum();

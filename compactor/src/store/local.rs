@@ -6,11 +6,11 @@ use crate::error::Error;
 use crate::location::resolve;
 use bytes::Bytes;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use tokio::io::AsyncWriteExt as _;
+use std::sync::Arc;
 
 /// Bytes of one read.
 pub(super) const RANGE: u64 = 8 << 20;
@@ -26,7 +26,7 @@ pub(crate) struct LocalStore {
 /// A file under the staging folder.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
-    file: tokio::fs::File,
+    file: Arc<fs::File>,
     path: PathBuf,
     name: String,
     bytes: u64,
@@ -106,6 +106,7 @@ impl LocalStore {
             tokio::fs::File::create(&path).await
         };
         let file = created.await.map_err(|error| Error::io("create", &path, error))?;
+        let file = Arc::new(file.into_std().await);
         Ok(Upload::Local(LocalUpload { file, path, name, bytes: 0 }))
     }
 
@@ -132,7 +133,8 @@ impl LocalStore {
 impl LocalUpload {
     pub(super) async fn write(&mut self, part: Bytes) -> Result<(), Error> {
         self.bytes += part.len() as u64;
-        self.file.write_all(&part).await.map_err(|error| Error::io("write", &self.path, error))
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        blocking(move || (&*file).write_all(&part).map_err(|error| Error::io("write", &path, error))).await
     }
 
     pub(super) async fn abort(self) {
@@ -141,12 +143,9 @@ impl LocalUpload {
         }
     }
 
-    pub(super) async fn stage(mut self) -> Result<Staged, Error> {
-        let synced = async {
-            self.file.flush().await?;
-            self.file.sync_all().await
-        };
-        synced.await.map_err(|error| Error::io("write", &self.path, error))?;
+    pub(super) async fn stage(self) -> Result<Staged, Error> {
+        let (file, path) = (self.file, self.path.clone());
+        blocking(move || file.sync_all().map_err(|error| Error::io("write", &path, error))).await?;
         Ok(Staged { name: self.name, bytes: self.bytes, place: Place::File(self.path) })
     }
 }

@@ -168,6 +168,87 @@ async fn one_object_that_is_not_gzipped() {
 }
 
 #[tokio::test]
+async fn zstd_arrays_and_rows_without_newlines_are_read_beside_gzip() {
+    let world = World::new();
+    let row = |n: usize| format!("{{\"n\":{n}}}");
+    let rows = |from: usize| (from..from + 100).map(row).collect::<Vec<_>>();
+    world.put("2026/11/23/05/a", zstd::encode_all(lines(0, 100).as_bytes(), 3).expect("memory"));
+    world.put("2026/11/23/05/b", format!("[{}]\n", rows(100).join(", ")));
+    world.put("2026/11/23/05/c", gzip(format!("[\n{}\n]", rows(200).join(",\n"))));
+    world.put("2026/11/23/05/d", rows(300).concat());
+    world.put("2026/11/23/05/e", [gzip(lines(400, 500)), b"\r\n".into(), rows(500).concat().into_bytes()].concat());
+    let (report, found) = world.rows().await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_counted(&found, 600);
+}
+
+/// A member of 3 MB of text, of which a thread may hold 1 MiB, between two small ones.
+async fn with_a_large_member(damage: impl Fn(&mut Vec<u8>)) -> (alluvial_compactor::Report, World) {
+    let noise =
+        |n: usize| format!("{{\"n\":{n},\"late\":{{\"x\":\"{:x}\"}}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut large = gzip((100..60_100).map(noise).collect::<String>());
+    damage(&mut large);
+    let world = World::with([&gzip(lines(0, 100) + "{\"open\"")[..], &large].concat());
+    let settings = alluvial_compactor::Settings { memory_bytes: 64 << 20, threads: 16, ..world.settings() };
+    (world.try_compact(&settings).await.expect("compacted"), world)
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_counts_once_its_crc_is_right() {
+    let (report, _) = with_a_large_member(|_| {}).await;
+    assert_eq!((report.rows, report.quarantined_rows, report.members), (60_100, 1, 2));
+    assert_eq!(report.schema.keys().collect::<Vec<_>>(), ["late", "n"]);
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_leaves_nothing_if_its_crc_is_wrong() {
+    let (report, world) = with_a_large_member(|member| {
+        let at = member.len() - 8;
+        member[at] ^= 1;
+    })
+    .await;
+    assert_eq!((report.rows, report.quarantined_rows, report.quarantined_members), (100, 1, 1));
+    assert_eq!(report.schema.keys().collect::<Vec<_>>(), ["n"]);
+    assert_counted(&crate::support::rows(&world.dst()), 100);
+    assert_eq!(world.quarantine().len(), 2);
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_keeps_its_rows_before_a_cut() {
+    let (report, world) = with_a_large_member(|member| member.truncate(member.len() / 2)).await;
+    assert!(report.rows > 20_000 && report.rows < 40_000, "{report:?}");
+    assert_eq!((report.quarantined_rows, report.quarantined_members), (2, 1));
+    assert_eq!(crate::support::rows(&world.dst()).len() as u64, report.rows);
+}
+
+#[tokio::test]
+async fn row_groups_that_do_not_fit_in_memory_are_put_aside_on_disk() {
+    let world = World::new();
+    let mut random = 7u64;
+    for object in 0..4 {
+        let text: String = (0..150_000)
+            .map(|n| {
+                let mut next = || {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    format!("{:x}", random ^ (random >> 33))
+                };
+                let noise = [next(), next(), next(), next()].concat();
+                let late = if object == 3 { ",\"late\":1.5" } else { "" };
+                format!("{{\"n\":{},\"r\":\"{noise}\"{late}}}\n", object * 150_000 + n)
+            })
+            .collect();
+        world.put(&format!("2026/11/23/05/{object}"), gzip_at(1, text));
+    }
+    let settings = alluvial_compactor::Settings { memory_bytes: 64 << 20, unit_bytes: 1, ..world.settings() };
+    let report = world.try_compact(&settings).await.expect("compacted");
+    assert!(report.spilled_bytes > 0, "{report:?}");
+    assert_eq!(report.schema["late"], "Float64");
+    let rows = crate::support::rows(&world.dst());
+    assert_counted(&rows, 600_000);
+    assert_eq!(rows.iter().filter(|row| row["late"] == 1.5).count(), 150_000);
+}
+
+#[tokio::test]
 async fn an_object_of_another_format_is_named() {
     let world = World::new();
     world.put("a", gzip(lines(0, 10)));

@@ -1,6 +1,7 @@
 //! Any rows, split in any way: what comes out of the Parquet is what went in, widened as documented.
 
 use crate::support::{World, batches, gzip_at, rows};
+use alluvial_compactor::Settings;
 use arrow_schema::{DataType, Fields};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -124,7 +125,13 @@ fn compact(text: &[u8], objects: usize, member: usize, level: u32, order: &[usiz
         let object: Vec<u8> = text.chunks(member).flat_map(|part| gzip_at(level, part)).collect();
         world.put(&format!("2026/11/23/05/{:03}", order[at % order.len()]), object);
     }
-    let report = runtime().block_on(world.compact());
+    // Each object is a unit of its own, or all are one; row groups are put together, or kept and conformed.
+    let settings = Settings {
+        unit_bytes: if member % 2 == 0 { 1 } else { 1 << 20 },
+        row_group_bytes: if member % 3 == 0 { 1 } else { 64 << 20 },
+        ..world.settings()
+    };
+    let report = runtime().block_on(world.try_compact(&settings)).expect("compacted");
     assert!(report.is_complete(), "{report:?}");
     let rows = rows(&world.dst());
     (world, rows)
