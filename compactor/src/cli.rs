@@ -48,6 +48,9 @@ struct RunArgs {
     /// Where a temporary file goes when row groups do not fit in memory; $TMPDIR unless given
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
+    /// Make timestamps of strings that are all 2026-11-23T05:00:00Z, or all so with 3 or 6 digits of a fraction
+    #[arg(long)]
+    timestamps: bool,
     /// How hard zstd tries, 1 to 22
     #[arg(long, default_value_t = 3, value_name = "LEVEL")]
     zstd_level: i32,
@@ -72,6 +75,7 @@ impl Cli {
         settings.memory_bytes = args.memory;
         settings.spool_dir = args.spool_dir.unwrap_or(settings.spool_dir);
         settings.zstd_level = args.zstd_level;
+        settings.timestamps = args.timestamps;
         settings.max_row_bytes = args.max_row;
         settings.max_object_bytes = args.max_object as u64;
         settings.check().map_err(failure)?;

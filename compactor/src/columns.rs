@@ -13,6 +13,7 @@ mod fields;
 mod node;
 mod render;
 mod schema;
+mod time;
 
 pub(crate) use build::{Batch, Builder, Refusal};
 pub(crate) use column::Bounds;

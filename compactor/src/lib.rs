@@ -22,7 +22,7 @@
 //! | only `true`, `false` | boolean |
 //! | integers that fit 64 bits | int64 |
 //! | doubles, or doubles and integers within ±2^53 | double, exact to the last bit |
-//! | strings | utf8 |
+//! | strings | utf8; with [`Settings::timestamps`], a timestamp (microseconds, UTC) if all are times of one width |
 //! | objects | struct, with the fields of all of them |
 //! | arrays | list, of the type of all their elements |
 //! | anything else: mixed kinds, integers past 64 bits, `1e400`, doubles with integers past 2^53 | utf8: strings as they are, other values as their JSON text |

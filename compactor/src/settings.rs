@@ -32,6 +32,8 @@ pub struct Settings {
     pub memory_bytes: usize,
     /// Where a temporary file may be made, as large as all the Parquet of a run.
     pub spool_dir: PathBuf,
+    /// Strings that are all `2026-11-23T05:00:00Z`, all with three or all with six digits of a fraction, become timestamps.
+    pub timestamps: bool,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -56,6 +58,7 @@ impl Settings {
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             memory_bytes: 512 * MIB,
             spool_dir: std::env::temp_dir(),
+            timestamps: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
@@ -71,6 +74,12 @@ impl Settings {
     /// Bytes of row groups that may wait in memory, all together.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.memory_bytes / 4
+    }
+
+    /// Ranges of objects, each of so many bytes, that a thread asks for before it decodes them.
+    pub(crate) fn ranges_ahead(&self, range_bytes: u64) -> usize {
+        let share = (self.memory_bytes / (8 * self.threads.max(1))) as u64;
+        usize::try_from(share / range_bytes.max(1)).unwrap_or(usize::MAX).clamp(2, 8)
     }
 
     /// Encoded bytes of a row group, given what memory there is.

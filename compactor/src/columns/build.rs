@@ -52,6 +52,7 @@ impl Builder {
             rules: Rules {
                 bounds,
                 max_depth,
+                times: false,
                 may_change: false,
                 places_left: max_places,
                 replaced: 0,
@@ -62,6 +63,12 @@ impl Builder {
             rest: Vec::new(),
             row_rest: Vec::new(),
         }
+    }
+
+    /// Whether strings that are times become times.
+    pub(crate) fn with_timestamps(mut self, times: bool) -> Self {
+        self.rules.times = times;
+        self
     }
 
     /// Rows since the last batch.

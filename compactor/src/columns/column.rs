@@ -17,6 +17,10 @@ pub(crate) enum Column {
     },
     /// Doubles, and integers that are exact as such.
     Double,
+    /// Strings that are all times with so many digits of a second's fraction.
+    Time {
+        digits: u8,
+    },
     /// Strings. In a file's schema, also what stands in place of every kind that has no type of its own.
     Text,
     /// Values that no other kind holds together. Which of them are strings is kept until the schema is settled.
@@ -42,7 +46,8 @@ impl Column {
         match (self, other) {
             (Self::Null, column) | (column, Self::Null) => column,
             (Self::Bool, Self::Bool) => Self::Bool,
-            (Self::Text, Self::Text) => Self::Text,
+            (Self::Time { digits: a }, Self::Time { digits: b }) if a == b => Self::Time { digits: a },
+            (Self::Text | Self::Time { .. }, Self::Text | Self::Time { .. }) => Self::Text,
             (Self::Int { wide: a }, Self::Int { wide: b }) => Self::Int { wide: a || b },
             (Self::Double, Self::Double | Self::Int { wide: false }) | (Self::Int { wide: false }, Self::Double) => {
                 Self::Double

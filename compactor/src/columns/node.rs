@@ -5,9 +5,11 @@ use super::cursor::{Cursor, Number, Stop};
 use super::fields::Fields;
 use super::render::{JSON, STRING, to_text};
 use super::schema::{data_type, field};
+use super::time;
 use crate::json::{number, unescape};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, StructArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, StructArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
@@ -19,6 +21,8 @@ pub(super) struct Rules {
     pub(super) bounds: Bounds,
     /// Objects and arrays within each other, in all.
     pub(super) max_depth: usize,
+    /// Strings that are times become times.
+    pub(super) times: bool,
     /// The row is known to be good, so it may add and widen columns.
     pub(super) may_change: bool,
     /// Places that may still be added.
@@ -46,6 +50,10 @@ enum Data {
         wide: bool,
     },
     Double(Vec<f64>),
+    Time {
+        values: Vec<i64>,
+        digits: u8,
+    },
     Text(Strings),
     /// Each value behind its tag.
     Mixed(Strings),
@@ -139,6 +147,16 @@ impl Node {
                 }
                 _ => false,
             },
+            (Data::Time { values, digits }, b'"') => {
+                let (range, escaped) = cursor.string()?;
+                match time::parse(cursor.bytes(range)) {
+                    Some((time, width)) if width == *digits && !escaped => {
+                        values.push(time);
+                        true
+                    }
+                    _ => false,
+                }
+            }
             (Data::Text(strings), b'"') => {
                 append_string(strings, cursor, rules)?;
                 true
@@ -188,7 +206,7 @@ impl Node {
         self.truncate(at);
         let start = cursor.at;
         let seen = match cursor.peek()? {
-            b'"' => Column::Text,
+            b'"' => string_kind(cursor, rules)?,
             b't' | b'f' => Column::Bool,
             b'{' if nesting <= rules.bounds.max_nesting => Column::Struct(Vec::new()),
             b'[' if nesting <= rules.bounds.max_nesting => Column::List(Box::new(Column::Null)),
@@ -214,6 +232,7 @@ impl Node {
             Data::Bool(_) => Column::Bool,
             Data::Int { wide, .. } => Column::Int { wide: *wide },
             Data::Double(_) => Column::Double,
+            Data::Time { digits, .. } => Column::Time { digits: *digits },
             Data::Text(_) => Column::Text,
             Data::Mixed(_) => Column::Mixed,
             Data::Struct(_) => Column::Struct(Vec::new()),
@@ -238,6 +257,11 @@ impl Node {
             (Column::Double, _) => Data::Double(vec![0.0; len]),
             (Column::Struct(_), _) => Data::Struct(Box::new(Fields::new())),
             (Column::List(_), _) => Data::List(Box::new(List { offsets: vec![0; len + 1], items: Self::new() })),
+            (Column::Time { digits }, _) => Data::Time { values: vec![0; len], digits: *digits },
+            (Column::Text, Data::Time { .. }) => {
+                let column = self.kind();
+                Data::Text(Strings::from(&self.rendered(&column, false)?))
+            }
             (Column::Text, _) => {
                 let mut strings = Strings::new();
                 strings.pad(len);
@@ -245,19 +269,24 @@ impl Node {
             }
             (_, _) => {
                 let column = self.column();
-                let array = self.finish(len)?;
-                self.len = len;
-                self.valid = NullBufferBuilder::new(0);
-                match array.nulls().filter(|_| column != Column::Null) {
-                    Some(nulls) => self.valid.append_buffer(nulls),
-                    None if column == Column::Null => self.valid.append_n_nulls(len),
-                    None => self.valid.append_n_non_nulls(len),
-                }
-                Data::Mixed(Strings::from(&to_text(&column, &array, true)))
+                Data::Mixed(Strings::from(&self.rendered(&column, true)?))
             }
         };
         self.data = data;
         Ok(())
+    }
+
+    /// The values as text. They are taken out; which of them are null stays.
+    fn rendered(&mut self, column: &Column, tagged: bool) -> Result<StringArray, ArrowError> {
+        let len = self.len;
+        let array = self.finish(len)?;
+        self.len = len;
+        self.valid = NullBufferBuilder::new(0);
+        match array.nulls() {
+            Some(nulls) => self.valid.append_buffer(nulls),
+            None => self.valid.append_n_non_nulls(len),
+        }
+        Ok(to_text(column, &array, tagged))
     }
 
     /// Makes `len` be `at`: what is missing is null; what is too much is a value of the same row, by the same key.
@@ -270,7 +299,7 @@ impl Node {
         match &mut self.data {
             Data::Null => {}
             Data::Bool(values) => values.append_n(at - self.len, false),
-            Data::Int { values, .. } => values.resize(at, 0),
+            Data::Int { values, .. } | Data::Time { values, .. } => values.resize(at, 0),
             Data::Double(values) => values.resize(at, 0.0),
             Data::Text(strings) | Data::Mixed(strings) => strings.pad(at),
             // Its fields are as long as they need to be.
@@ -291,7 +320,7 @@ impl Node {
         match &mut self.data {
             Data::Null => {}
             Data::Bool(values) => values.truncate(len),
-            Data::Int { values, .. } => values.truncate(len),
+            Data::Int { values, .. } | Data::Time { values, .. } => values.truncate(len),
             Data::Double(values) => values.truncate(len),
             Data::Text(strings) | Data::Mixed(strings) => strings.truncate(len),
             Data::Struct(fields) => fields.truncate(len),
@@ -321,6 +350,9 @@ impl Node {
             Data::Null => new_null_array(&data_type(&Column::Null), len),
             Data::Bool(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Data::Int { values, .. } => Arc::new(Int64Array::new(taken(values).into(), nulls)),
+            Data::Time { values, .. } => {
+                Arc::new(TimestampMicrosecondArray::new(taken(values).into(), nulls).with_timezone("UTC"))
+            }
             Data::Double(values) => Arc::new(Float64Array::new(taken(values).into(), nulls)),
             Data::Text(strings) | Data::Mixed(strings) => {
                 let (offsets, bytes) = strings.finish();
@@ -385,6 +417,13 @@ impl List {
 /// The row itself is one of the objects that may lie within each other.
 pub(super) fn check_depth(rules: &Rules, nesting: usize) -> Result<(), Stop> {
     if nesting < rules.max_depth { Ok(()) } else { Err(Stop::Slow) }
+}
+
+/// What kind of column the string at the cursor asks for.
+fn string_kind(cursor: &mut Cursor<'_>, rules: &Rules) -> Result<Column, Stop> {
+    let (range, escaped) = cursor.string()?;
+    let time = time::parse(cursor.bytes(range)).filter(|_| rules.times && !escaped);
+    Ok(time.map_or(Column::Text, |(_, digits)| Column::Time { digits }))
 }
 
 /// The values, with as much room for the next batch.

@@ -6,9 +6,10 @@
 
 use super::column::Column;
 use super::schema::stored;
+use super::time;
 use crate::json::{number, quote};
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, StringArray, StructArray};
 use std::fmt::Write as _;
 
@@ -32,6 +33,10 @@ pub(super) fn to_text(column: &Column, array: &dyn Array, tagged: bool) -> Strin
             Column::Text => {
                 text.extend(tagged.then_some(STRING));
                 text.push_str(array.as_string::<i32>().value(at));
+            }
+            Column::Time { digits } => {
+                text.extend(tagged.then_some(STRING));
+                time::write(array.as_primitive::<TimestampMicrosecondType>().value(at), *digits, &mut text);
             }
             Column::Mixed => {
                 let value = array.as_string::<i32>().value(at);
@@ -59,6 +64,11 @@ pub(super) fn write_cell(column: &Column, array: &dyn Array, at: usize, out: &mu
         // Writing to a string cannot fail.
         Column::Int { .. } => write!(out, "{}", array.as_primitive::<Int64Type>().value(at)).unwrap_or(()),
         Column::Double => number::write_double(array.as_primitive::<Float64Type>().value(at), out),
+        Column::Time { digits } => {
+            out.push('"');
+            time::write(array.as_primitive::<TimestampMicrosecondType>().value(at), *digits, out);
+            out.push('"');
+        }
         Column::Text => quote(array.as_string::<i32>().value(at), out),
         Column::Mixed => match untagged(array.as_string::<i32>().value(at)) {
             (true, string) => quote(string, out),

@@ -1,7 +1,7 @@
 //! The columns of rows, and those of a file.
 
 use super::column::{Bounds, Column, join_fields};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,6 +106,7 @@ pub(super) fn data_type(column: &Column) -> DataType {
         Column::Bool => DataType::Boolean,
         Column::Int { .. } => DataType::Int64,
         Column::Double => DataType::Float64,
+        Column::Time { .. } => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Column::Null | Column::Text | Column::Mixed => DataType::Utf8,
         column if column.is_hollow() => DataType::Utf8,
         Column::Struct(columns) => {

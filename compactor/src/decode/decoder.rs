@@ -105,8 +105,10 @@ pub(crate) struct Decoder {
     crc: crc32fast::Hasher,
     member_start: u64,
     member_text: u64,
-    /// Bytes of input below which another try to inflate a member as a whole is in vain.
+    /// Bytes of input below which a try to inflate a member as a whole is in vain, as far as the last one tells.
     wanted: usize,
+    /// Compressed bytes of the last member that was inflated as a whole.
+    last_whole: usize,
     /// The member's first bytes of text: gzip again, where a delivery stream compresses what is compressed.
     head: Vec<u8>,
     /// Decompressed bytes of all segments that ended well.
@@ -143,6 +145,7 @@ impl Decoder {
             member_start: 0,
             member_text: 0,
             wanted: 0,
+            last_whole: 0,
             head: Vec::new(),
             text: 0,
             max_text,

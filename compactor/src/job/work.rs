@@ -19,9 +19,6 @@ const BATCH_BYTES_A_COLUMN: usize = 1 << 10;
 /// Rows of a batch, at most.
 const BATCH_ROWS: usize = 1 << 16;
 
-/// Ranges of objects that are asked for before they are decoded.
-const AHEAD: usize = 2;
-
 /// Quarantined bytes that are put aside together.
 const QUARANTINE_BYTES: usize = 1 << 20;
 
@@ -35,7 +32,8 @@ pub(super) async fn read_unit(
     let worker = Worker::new(&job);
     let names = objects.clone();
     let work = tokio::task::spawn_blocking(move || worker.read(&names, pieces, &news));
-    let fed = feed::feed(job.source.clone(), objects, AHEAD, sender).await;
+    let fed =
+        feed::feed(job.source.clone(), objects, job.settings.ranges_ahead(job.source.range_bytes()), sender).await;
     let worked = work.await?;
     // An object that ended early looks truncated to the decoder; the reason why it did comes first.
     fed.and(worked)
@@ -193,7 +191,7 @@ impl Worker {
 
 impl Columns {
     fn builder(job: &Job) -> Builder {
-        Builder::new(job.bounds(), job.settings.max_depth, MAX_FIELDS)
+        Builder::new(job.bounds(), job.settings.max_depth, MAX_FIELDS).with_timestamps(job.settings.timestamps)
     }
 
     #[inline]

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of one read.
-pub(super) const RANGE: u64 = 8 << 20;
+/// Bytes of one read: what stays in the cache until it is decoded.
+pub(super) const RANGE: u64 = 1 << 20;
 
 /// Below the root, so that publishing is a rename within one file system; readers pass over it.
 const STAGING: &str = "_tmp";

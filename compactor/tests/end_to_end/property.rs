@@ -127,8 +127,8 @@ fn compact(text: &[u8], objects: usize, member: usize, level: u32, order: &[usiz
     }
     // Each object is a unit of its own, or all are one; row groups are put together, or kept and conformed.
     let settings = Settings {
-        unit_bytes: if member % 2 == 0 { 1 } else { 1 << 20 },
-        row_group_bytes: if member % 3 == 0 { 1 } else { 64 << 20 },
+        unit_bytes: if member.is_multiple_of(2) { 1 } else { 1 << 20 },
+        row_group_bytes: if member.is_multiple_of(3) { 1 } else { 64 << 20 },
         ..world.settings()
     };
     let report = runtime().block_on(world.try_compact(&settings)).expect("compacted");

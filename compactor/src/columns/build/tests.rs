@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 /// The rows as a table of its own: in batches of these sizes, each brought to the schema of all.
 fn batches(rows: &[&str], bounds: Bounds, sizes: &[usize]) -> (Vec<RecordBatch>, u64) {
-    let mut builder = Builder::new(bounds, 128, 100_000);
+    let mut builder = Builder::new(bounds, 128, 100_000).with_timestamps(bounds.max_nesting != 2);
     let mut built = Vec::new();
     let mut sizes = sizes.iter().cycle();
     let mut left = *sizes.next().expect("a size");
@@ -148,6 +148,24 @@ fn a_mixed_value_that_becomes_part_of_a_text_is_still_a_string_or_not() {
     assert_eq!(texts(&all, "s"), expected);
     let (one_by_one, _) = batches(&rows, Bounds { max_columns: 100, max_nesting: 64 }, &[1]);
     assert_eq!(one_by_one.iter().flat_map(|batch| texts(batch, "s")).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn times_are_times_only_if_all_are() {
+    let bounds = Bounds { max_columns: 100, max_nesting: 64 };
+    let row = |a: &str, b: &str| format!(r#"{{"a":"{a}","b":"{b}"}}"#);
+    let time = "2026-11-23T05:00:00.500Z";
+    let rows = [row(time, time), r#"{"a":null}"#.to_owned(), row(time, "soon")];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    for sizes in [[usize::MAX], [1]] {
+        let (batches, _) = batches(&rows, bounds, &sizes);
+        let types = batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect::<Vec<_>>();
+        assert_eq!(types, ["Timestamp(µs, \"UTC\")", "Utf8"]);
+        let b: Vec<_> = batches.iter().flat_map(|batch| texts(batch, "b")).collect();
+        assert_eq!(b, [some(time), None, some("soon")]);
+        let a = batches[0].column(0).as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+        assert_eq!(a.value(0), 1_795_410_000_500_000);
+    }
 }
 
 #[test]

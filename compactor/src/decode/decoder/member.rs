@@ -20,7 +20,7 @@ impl Decoder {
         self.begun = true;
         self.state = State::Header;
         self.member_start = self.position();
-        (self.member_text, self.held, self.wanted) = (0, 0, 0);
+        (self.member_text, self.held, self.wanted) = (0, 0, self.last_whole);
         self.head.clear();
         Err(Wait::Again)
     }
@@ -89,6 +89,7 @@ impl Decoder {
         match self.inflate_whole() {
             Some((text, length)) => {
                 self.at += length;
+                self.last_whole = length;
                 if self.out.starts_with(&gzip::MAGIC) && text >= gzip::MAGIC.len() {
                     return self.damaged(MemberFault::Nested);
                 }
