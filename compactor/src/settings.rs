@@ -89,7 +89,7 @@ impl Settings {
 
     /// Row groups of fewer bytes are put together with their neighbours.
     pub(crate) fn small_bytes(&self) -> usize {
-        self.row_group_bytes / 32
+        self.row_group_bytes / 256
     }
 
     /// Refuses what cannot work, before anything is read.
