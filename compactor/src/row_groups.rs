@@ -1,5 +1,6 @@
 //! Row groups: encoded as the rows come, with the columns known by then, and put together to files once all are.
 
+mod encoding;
 mod file;
 
 pub(crate) use file::{FilePlan, plan_files, write_file};
@@ -9,6 +10,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
+use encoding::Choice;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
@@ -54,7 +56,7 @@ impl FragmentWriter {
         let open = match &mut self.open {
             Some(open) => open,
             None => self.open.insert(Open {
-                writer: writer(batch.columns.schema(), &self.settings)?,
+                writer: writer(&batch, &self.settings)?,
                 rows: 0,
                 table: Table::default(),
                 has_overflow: batch.has_overflow,
@@ -84,8 +86,9 @@ impl FragmentWriter {
     }
 }
 
-fn writer(schema: SchemaRef, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
-    let properties = properties(&schema, settings)?.build();
+fn writer(first: &Batch, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
+    let schema = first.columns.schema();
+    let properties = properties(&schema, settings, encoding::choose(&first.columns))?.build();
     Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
@@ -95,18 +98,18 @@ fn options(properties: WriterProperties) -> ArrowWriterOptions {
     ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true)
 }
 
-/// How columns of this schema are encoded; row groups end where we end them.
-fn properties(schema: &SchemaRef, settings: &Settings) -> Result<WriterPropertiesBuilder, Error> {
+/// How columns of this schema are encoded; row groups end where we end them. Where there are no choices, none of the
+/// values was looked at.
+fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> Result<WriterPropertiesBuilder, Error> {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(None)
         .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned());
+    let mut choices = choices.into_iter();
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        // Measured values seldom repeat: a dictionary of them costs time and makes the file larger.
-        if column.physical_type() == Type::DOUBLE {
-            builder = builder.set_column_dictionary_enabled(column.path().clone(), false);
-        }
+        let unseen = Choice::unseen(column.physical_type() == Type::DOUBLE);
+        builder = choices.next().unwrap_or(unseen).apply(column.path(), builder);
     }
     Ok(builder)
 }

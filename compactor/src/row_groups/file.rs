@@ -66,7 +66,8 @@ pub(crate) fn write_file(
     outlet: &Outlet,
 ) -> Result<OutputFile, Error> {
     let arrow = schema.to_arrow();
-    let properties = properties(&arrow, settings)?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
+    let properties =
+        properties(&arrow, settings, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
     let file = outlet.create(plan.path.clone());
     let writer = ArrowWriter::try_new_with_options(file, arrow, options(properties))?;
     let (writer, factory) = writer.into_serialized_writer()?;

@@ -12,7 +12,11 @@ fn lines(from: usize, to: usize) -> String {
 
 /// Whether the rows are `{"n":0}` up to `{"n":count - 1}`, each once.
 fn assert_counted(rows: &[Value], count: usize) {
-    let mut numbers: Vec<u64> = rows.iter().map(|row| row["n"].as_u64().expect("a number")).collect();
+    assert_counted_by(rows, "n", count);
+}
+
+fn assert_counted_by(rows: &[Value], name: &str, count: usize) {
+    let mut numbers: Vec<u64> = rows.iter().map(|row| row[name].as_u64().expect("a number")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..count as u64).collect::<Vec<_>>());
 }
@@ -249,6 +253,49 @@ async fn row_groups_that_do_not_fit_in_memory_are_put_aside_on_disk() {
 }
 
 #[tokio::test]
+async fn encodings_are_chosen_by_what_the_values_are_and_pages_are_indexed() {
+    use parquet::basic::Encoding;
+    let text: String = (0..20_000)
+        .map(|n| {
+            let noise = f64::from(n) * 0.618_033_988_749_895 % 1.0;
+            format!("{{\"id\":{n},\"kind\":{},\"key\":\"order-{n:08}\",\"value\":{noise}}}\n", n % 5)
+        })
+        .collect();
+    let world = World::with(gzip(text));
+    world.compact().await;
+    let file = std::fs::File::open(files(&world.dst()).remove(0)).expect("a file");
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Required)
+        .parse_and_finish(&file)
+        .expect("Parquet with page indexes");
+    let column = |name: &str| {
+        let columns = metadata.row_group(0).columns();
+        columns.iter().find(|column| column.column_path().string() == name).expect("a column")
+    };
+    for (name, encoding) in [
+        ("id", Encoding::DELTA_BINARY_PACKED),
+        ("key", Encoding::DELTA_BYTE_ARRAY),
+        ("kind", Encoding::RLE_DICTIONARY),
+        ("value", Encoding::PLAIN),
+    ] {
+        assert!(column(name).encodings().any(|found| found == encoding), "{name}: {:?}", column(name));
+        assert!(column(name).statistics().is_some_and(|statistics| statistics.min_bytes_opt().is_some()), "{name}");
+    }
+    assert_counted_by(&crate::support::rows(&world.dst()), "id", 20_000);
+}
+
+#[tokio::test]
+async fn timestamps_are_found_when_asked_for() {
+    let world = World::with(gzip("{\"at\":\"2026-11-23T05:00:00.250Z\"}\n{\"at\":\"2026-11-23T05:00:01.000Z\"}\n"));
+    let settings = alluvial_compactor::Settings { timestamps: true, ..world.settings() };
+    let report = world.try_compact(&settings).await.expect("compacted");
+    assert_eq!(report.schema["at"], "Timestamp(µs, \"UTC\")");
+    let batch = batches(&world.dst()).remove(0);
+    let times = batch.column(0).as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    assert_eq!(times.values(), &[1_795_410_000_250_000, 1_795_410_001_000_000]);
+}
+
+#[tokio::test]
 async fn an_object_of_another_format_is_named() {
     let world = World::new();
     world.put("a", gzip(lines(0, 10)));
@@ -431,7 +478,7 @@ async fn large_partitions_are_split_into_files() {
             (0..50_000).map(|n| format!("{{\"n\":{},\"v\":{}}}\n", object * 50_000 + n, (n * 7919) % 10_007)).collect();
         world.put(&format!("2026/11/23/05/{object}"), gzip(text));
     }
-    let settings = alluvial_compactor::Settings { target_file_bytes: 100_000, ..world.settings() };
+    let settings = alluvial_compactor::Settings { target_file_bytes: 5_000, ..world.settings() };
     let report = world.try_compact(&settings).await.expect("compacted");
     assert!(report.files > 1, "{report:?}");
     assert_counted(&crate::support::rows(&world.dst()), 200_000);
