@@ -4,7 +4,7 @@ use crate::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The path of `alluvial` or `loadgen`, built in the profile `release`.
+/// The path of `alluvial`, `compact` or `loadgen`, built in the profile `release`.
 ///
 /// # Errors
 /// When it does not build.
@@ -15,9 +15,15 @@ pub fn bin(name: &str) -> Result<PathBuf> {
     let release = folder.with_file_name("release");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.current_dir(root).args(["build", "--quiet", "--release", "-p", "alluvial-daemon", "-p", "alluvial-loadgen"]);
-    if !build.args(["--bin", "alluvial", "--bin", "loadgen"]).status()?.success() {
-        return Err("the binaries do not build".into());
+    let package = match name {
+        "alluvial" => "alluvial-daemon",
+        "compact" => "alluvial-compactor",
+        "loadgen" => "alluvial-loadgen",
+        other => return Err(format!("there is no binary {other}").into()),
+    };
+    build.current_dir(root).args(["build", "--quiet", "--release", "-p", package, "--bin", name]);
+    if !build.status()?.success() {
+        return Err(format!("{name} does not build").into());
     }
     Ok(release.join(name))
 }
