@@ -3,12 +3,20 @@
 use crate::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+
+/// What was built. A benchmark that starts many servers builds them once.
+static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The path of `alluvial` or `loadgen`, built in the profile `release`.
 ///
 /// # Errors
 /// When it does not build.
 pub fn bin(name: &str) -> Result<PathBuf> {
+    let mut built = BUILT.lock().map_err(|_| "another thread did not build them")?;
+    if let Some(folder) = built.as_ref() {
+        return Ok(folder.join(name));
+    }
     // target/<profile>/deps/<bench>: the binaries lie beside `deps`.
     let this = std::env::current_exe()?;
     let folder = this.parent().and_then(Path::parent).ok_or("the benchmark does not lie in a target folder")?;
@@ -19,5 +27,7 @@ pub fn bin(name: &str) -> Result<PathBuf> {
     if !build.args(["--bin", "alluvial", "--bin", "loadgen"]).status()?.success() {
         return Err("the binaries do not build".into());
     }
-    Ok(release.join(name))
+    let path = release.join(name);
+    *built = Some(release);
+    Ok(path)
 }
