@@ -21,8 +21,8 @@ use summary::Summary;
 use tokio::task::JoinSet;
 use world::{Outcome, Setup};
 
-/// What may happen to workers, how often it is repeated, and whether repetitions may run side by side, because waiting is most
-/// of what they do.
+/// What may happen to workers, how often it is repeated, and whether runs may go on side by side with others,
+/// because waiting is most of what they do.
 const SCENARIOS: [(&str, usize, bool); 11] = [
     ("cold", 5, true),
     ("registered", 5, true),
@@ -46,7 +46,7 @@ struct Options {
     /// Repetitions of each scenario, instead of its own number
     #[arg(long)]
     rounds: Option<usize>,
-    /// Repetitions that run side by side
+    /// Runs that go on side by side, where that disturbs none
     #[arg(long, default_value_t = 1)]
     at_once: usize,
     /// Seconds that a second worker gets to take its share of the shards before the first one ends
@@ -94,39 +94,46 @@ fn main() -> Result<()> {
     alluvial_benches::bin("alluvial")?;
     pin_self();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = |name: &str| options.scenarios.is_empty() || options.scenarios.iter().any(|asked| asked == name);
+    let mut outcomes = Vec::new();
+    for (side_by_side, at_once) in [(true, options.at_once), (false, 1)] {
+        let these = SCENARIOS.into_iter().filter(|(name, _, with_others)| asked(name) && *with_others == side_by_side);
+        let runs = these.flat_map(|(name, rounds, _)| (0..options.rounds(rounds)).map(move |round| (name, round)));
+        outcomes.append(&mut runtime.block_on(all(runs, &options.setup(), at_once))?);
+    }
     let (mut summary, mut scenarios) = (Summary::new(&options.name), Map::new());
-    for (name, rounds, side_by_side) in SCENARIOS {
-        if !options.scenarios.is_empty() && !options.scenarios.iter().any(|asked| asked == name) {
-            continue;
-        }
-        let at_once = if side_by_side { options.at_once } else { 1 };
-        let began = Instant::now();
-        let outcomes = runtime.block_on(repeat(name, &options.setup(), options.rounds(rounds), at_once))?;
-        writeln!(std::io::stderr(), "{name}: {} runs in {:.0} s", outcomes.len(), began.elapsed().as_secs_f64())?;
-        scenarios.insert(name.to_owned(), summary.add(name, &outcomes));
+    for name in known.into_iter().filter(|name| asked(name)) {
+        let of_this: Vec<&Outcome> =
+            outcomes.iter().filter(|(of, _)| *of == name).map(|(_, outcome)| outcome).collect();
+        scenarios.insert(name.to_owned(), summary.add(name, &of_this));
     }
     summary.print()?;
     let result = json!({"machine": machine()?, "worker": options.name, "scenarios": Value::Object(scenarios)});
     save(&format!("recovery-{}", options.name), &result)
 }
 
-/// Runs a scenario `rounds` times, `at_once` of them side by side.
-async fn repeat(name: &'static str, setup: &Setup, rounds: usize, at_once: usize) -> Result<Vec<Outcome>> {
+/// Runs scenarios, `at_once` of them side by side.
+async fn all(
+    mut runs: impl Iterator<Item = (&'static str, usize)>,
+    setup: &Setup,
+    at_once: usize,
+) -> Result<Vec<(&'static str, Outcome)>> {
     let (mut outcomes, mut running) = (Vec::new(), JoinSet::new());
-    for round in 0..rounds {
-        if running.len() >= at_once.max(1)
-            && let Some(ended) = running.join_next().await
+    loop {
+        while running.len() < at_once.max(1)
+            && let Some((name, round)) = runs.next()
         {
-            outcomes.push(ended??);
+            let setup = setup.clone();
+            running.spawn(async move {
+                let began = Instant::now();
+                let outcome = Box::pin(scenarios::run(name, &setup, round)).await;
+                let outcome = outcome.map_err(|error| format!("{name}, run {round}: {error}"))?;
+                Result::Ok((name, outcome, began.elapsed()))
+            });
         }
-        let setup = setup.clone();
-        running.spawn(async move {
-            let outcome = Box::pin(scenarios::run(name, &setup, round)).await;
-            outcome.map_err(|error| format!("{name}, run {round}: {error}"))
-        });
+        let Some(ended) = running.join_next().await else { return Ok(outcomes) };
+        let (name, outcome, took) = ended??;
+        writeln!(std::io::stderr(), "{name}: a run took {:.1} s", took.as_secs_f64())?;
+        outcomes.push((name, outcome));
     }
-    while let Some(ended) = running.join_next().await {
-        outcomes.push(ended??);
-    }
-    Ok(outcomes)
 }

@@ -13,6 +13,10 @@ const BACKLOG: u64 = 400;
 const CALM: Duration = Duration::from_secs(1);
 /// The first shard.
 const SHARD: &str = "shardId-000000000000";
+/// A shard cannot be subscribed to twice within five seconds, whoever asks: a deploy comes later than that.
+///
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>.
+const RESUBSCRIBE: Duration = Duration::from_secs(6);
 /// A pause that no record interval explains, in seconds.
 const PAUSE_SECONDS: f64 = 2.0;
 /// The record whose handler fails, among the first of a full batch.
@@ -76,6 +80,7 @@ async fn start(mut world: World, registered: bool) -> Result<Outcome> {
 /// The same on the leases of a worker of the same name, which stopped in order.
 async fn restart(world: World) -> Result<Outcome> {
     let mut worker = world.reading_worker("a").await?;
+    tokio::time::sleep(RESUBSCRIBE).await;
     worker.terminate().await?;
     worker.wait(Duration::from_secs(60)).await?;
     let began = world.now_nanos()?;

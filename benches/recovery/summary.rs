@@ -46,8 +46,8 @@ impl Summary {
     }
 
     /// Adds the runs of a scenario; returns them as JSON.
-    pub(crate) fn add(&mut self, scenario: &str, outcomes: &[Outcome]) -> Value {
-        let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(of).sum::<usize>();
+    pub(crate) fn add(&mut self, scenario: &str, outcomes: &[&Outcome]) -> Value {
+        let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(|one| of(one)).sum::<usize>();
         let (put, lost, repeated) = (sum(|one| one.put), sum(|one| one.lost), sum(|one| one.repeated));
         let mut figures = Map::new();
         for (_, figure, goal) in FIGURES.into_iter().filter(|(of, ..)| *of == scenario) {
