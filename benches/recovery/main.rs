@@ -71,7 +71,9 @@ struct Options {
 impl Options {
     fn setup(&self) -> Setup {
         let ours = || vec![env!("CARGO_BIN_EXE_bench_worker").into()];
-        let command = if self.program.is_empty() { ours() } else { self.program.clone() };
+        // Cargo adds its option behind all others.
+        let other: Vec<OsString> = self.program.iter().filter(|word| *word != "--bench").cloned().collect();
+        let command = if other.is_empty() { ours() } else { other };
         Setup {
             program: Program { command, name: self.name.clone() },
             settle: Duration::from_secs(self.settle),
