@@ -105,21 +105,29 @@ fn main() -> Result<()> {
     }
     let (mut summary, mut scenarios) = (Summary::new(&options.name), Map::new());
     for name in known.into_iter().filter(|name| asked(name)) {
-        let of_this: Vec<&Outcome> =
-            outcomes.iter().filter(|(of, _)| *of == name).map(|(_, outcome)| outcome).collect();
+        let of_this: Vec<&Run> = outcomes.iter().filter(|(of, _)| *of == name).map(|(_, run)| run).collect();
         scenarios.insert(name.to_owned(), summary.add(name, &of_this));
     }
     summary.print()?;
     let result = json!({"machine": machine()?, "worker": options.name, "scenarios": Value::Object(scenarios)});
-    save(&format!("recovery-{}", options.name), &result)
+    save(&format!("recovery-{}", options.name), &result)?;
+    let given_up = outcomes.iter().filter(|(_, run)| run.is_err()).count();
+    // What a peer does not do is a result.
+    if given_up > 0 && options.program.iter().all(|word| word == "--bench") {
+        return Err(format!("{given_up} runs were given up").into());
+    }
+    Ok(())
 }
+
+/// What came of a run, or why it was given up.
+type Run = std::result::Result<Outcome, String>;
 
 /// Runs scenarios, `at_once` of them side by side.
 async fn all(
     mut runs: impl Iterator<Item = (&'static str, usize)>,
     setup: &Setup,
     at_once: usize,
-) -> Result<Vec<(&'static str, Outcome)>> {
+) -> Result<Vec<(&'static str, Run)>> {
     let (mut outcomes, mut running) = (Vec::new(), JoinSet::new());
     loop {
         while running.len() < at_once.max(1)
@@ -129,13 +137,15 @@ async fn all(
             running.spawn(async move {
                 let began = Instant::now();
                 let outcome = Box::pin(scenarios::run(name, &setup, round)).await;
-                let outcome = outcome.map_err(|error| format!("{name}, run {round}: {error}"))?;
-                Result::Ok((name, outcome, began.elapsed()))
+                (name, outcome.map_err(|error| error.to_string()), began.elapsed())
             });
         }
         let Some(ended) = running.join_next().await else { return Ok(outcomes) };
-        let (name, outcome, took) = ended??;
-        writeln!(std::io::stderr(), "{name}: a run took {:.1} s", took.as_secs_f64())?;
-        outcomes.push((name, outcome));
+        let (name, run, took) = ended?;
+        match &run {
+            Ok(_) => writeln!(std::io::stderr(), "{name}: a run took {:.1} s", took.as_secs_f64())?,
+            Err(error) => writeln!(std::io::stderr(), "{name}: a run was given up: {error}")?,
+        }
+        outcomes.push((name, run));
     }
 }

@@ -1,5 +1,6 @@
 //! Medians beside their goals, as a table and as JSON.
 
+use crate::Run;
 use crate::world::Outcome;
 use alluvial_benches::{Result, Table, median};
 use serde_json::{Map, Value, json};
@@ -46,7 +47,9 @@ impl Summary {
     }
 
     /// Adds the runs of a scenario; returns them as JSON.
-    pub(crate) fn add(&mut self, scenario: &str, outcomes: &[&Outcome]) -> Value {
+    pub(crate) fn add(&mut self, scenario: &str, runs: &[&Run]) -> Value {
+        let outcomes: Vec<&Outcome> = runs.iter().filter_map(|run| run.as_ref().ok()).collect();
+        let given_up: Vec<&String> = runs.iter().filter_map(|run| run.as_ref().err()).collect();
         let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(|one| of(one)).sum::<usize>();
         let (put, lost, repeated) = (sum(|one| one.put), sum(|one| one.lost), sum(|one| one.repeated));
         let mut figures = Map::new();
@@ -64,7 +67,11 @@ impl Summary {
             let value = json!({"median": measured, "goal": goal, "ratio": measured / goal, "values": values});
             figures.insert(figure.to_owned(), value);
         }
-        json!({"runs": outcomes.len(), "figures": figures, "put": put, "lost": lost, "repeated": repeated})
+        if !given_up.is_empty() {
+            let row = [f64::NAN, f64::NAN, f64::NAN, given_up.len() as f64, f64::NAN, f64::NAN];
+            self.table.row(format!("{scenario}: given up"), row);
+        }
+        json!({"runs": outcomes.len(), "given_up": given_up, "figures": figures, "put": put, "lost": lost, "repeated": repeated})
     }
 
     pub(crate) fn print(&self) -> Result<()> {
