@@ -1,7 +1,7 @@
 """A kcl-rs worker that says what the benchmarks' own worker says: `kcl_rs_worker.py STREAM APPLICATION WORKER log|count [NUMBER]`.
 
-`log` says each record and checkpoints each batch; with a number, the handler fails once, at the record of this number. `count` says
-counts, at once when NUMBER records came, and checkpoints every two seconds, as the worker that it is compared with does by default.
+`log` says each record; with a number, the handler fails once, at the record of this number. `count` says counts, at once when NUMBER
+records came. Both checkpoint every two seconds, as the worker that this one is compared with does by default.
 KCL_SHARD_SYNC_MILLIS sets shard_sync_interval_millis.
 """
 
@@ -57,9 +57,8 @@ class Processor(kcl_rs.RecordProcessorBase):
     def process_records(self, batch):
         if mode == "log":
             log(self.shard, batch.records)
-            batch.checkpointer.checkpoint()
-            return
-        count(batch.records)
+        else:
+            count(batch.records)
         if time.time_ns() - self.checkpointed >= CHECKPOINT_INTERVAL_NANOS:
             self.checkpointed = time.time_ns()
             batch.checkpointer.checkpoint()
