@@ -41,6 +41,8 @@ pub use lease::{
 pub use progress::{Ack, Progress};
 pub use settings::{Settings, SubscriptionKind};
 pub use status::{ShardState, ShardStatus, StatusBoard};
+#[cfg(any(test, feature = "conformance"))]
+pub use subscription::RawSubscription;
 pub use topology::{
     Shard, StartPosition, finished_leases, first_position, may_start, missing_leases, ready_children, start_source,
 };

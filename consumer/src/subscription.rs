@@ -2,17 +2,29 @@
 //!
 //! A [`Source`] opens subscriptions and its [`Events`] read them; there may be several ways to do both, and one suite that
 //! all of them pass. The caller works with [`Subscription`], which adds the deadlines and is the same over every source.
-//! [`sdk`] is the reference: what it does with an answer of the service is what the others must do. [`direct`] reads the frames
-//! itself, at less than half of the cost, and is the default.
+//! [`sdk`] is the reference: what it does with an answer of the service is what the others must do. [`direct`] reads the ordinary
+//! events itself, at less than half of the cost, and is the default.
 //!
 //! To add a source: implement both traits in a module of its own, and give [`AnySource`] and [`AnyEvents`] a variant.
 
 mod direct;
+#[cfg(test)]
+mod fuzz;
 mod next;
+#[cfg(any(test, feature = "conformance"))]
+mod raw;
+#[cfg(test)]
+mod script;
 mod sdk;
+#[cfg(test)]
+mod signature;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use direct::Direct;
 pub(crate) use next::{Cause, delay_before_next};
+#[cfg(any(test, feature = "conformance"))]
+pub use raw::RawSubscription;
 pub(crate) use sdk::Sdk;
 
 use crate::feed::Record;

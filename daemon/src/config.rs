@@ -2,7 +2,7 @@
 
 mod explain;
 
-use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition};
+use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition, SubscriptionKind};
 use alluvial_enrich::{
     InvalidSetting, OnErrorSettings, PackSettings, PipelineLimits, PipelineSettings, SinkSettings, TransformSettings,
     parse_bytes, parse_duration,
@@ -48,6 +48,7 @@ struct Source {
     checkpoint_interval: Option<String>,
     drain_grace: Option<String>,
     deaggregate: Option<bool>,
+    subscription: Option<String>,
 }
 
 fn trim_horizon() -> String {
@@ -115,6 +116,14 @@ impl Source {
                 return Err(InvalidSetting::new("source.budget", format!("{budget:?} is below 1MiB")));
             }
         }
+        settings.subscription = match self.subscription.as_deref() {
+            None | Some("direct") => SubscriptionKind::Direct,
+            Some("sdk") => SubscriptionKind::Sdk,
+            Some(other) => {
+                let why = format!("{other:?} is none of direct and sdk");
+                return Err(InvalidSetting::new("source.subscription", why));
+            }
+        };
         self.check_fleet(&mut settings)?;
         let times = [
             ("source.failover", &self.failover, &mut settings.failover, 1, 300),

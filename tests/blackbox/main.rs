@@ -14,3 +14,4 @@ mod readme;
 mod reshard;
 mod restart;
 mod subscription;
+mod subscription_kinds;

@@ -1,80 +1,61 @@
-//! A subscription whose frames we read ourselves.
+//! Subscriptions whose events are read here, ahead of the SDK.
 //!
-//! The SDK finds the endpoint, signs the request (Signature Version 4, by `aws-sigv4`), and reads a refusal; the body of an
-//! answer that was accepted is taken out of its hands. Each frame is gathered once into one buffer, its JSON is scanned
-//! in place, its base64 is decoded in place, and records are slices of that buffer. What the scan does not expect, an
-//! escape, white space, or a field that it does not know, is left to a full parser, which reads the same bytes.
+//! The SDK asks for the subscription: endpoint, credentials, signature and refusals are its own. Once the service has
+//! accepted, the body of the answer is [tapped](tap), split into [frames](frames), and an event of the usual shape is
+//! [read in one pass](payload): each byte is looked at once, and the records of an event share one buffer. Whatever is not
+//! of that shape (an exception, children, an escape in a key, a field in another form) is handed to the SDK's receiver as
+//! it came. So an answer means what the SDK says that it means, and only the path of an ordinary event is ours.
 
-mod capture;
-mod event;
-mod frame;
-mod full;
+mod frames;
+mod payload;
+mod tap;
 
-use super::{Cause, Event, Events, From, Sdk, Source, sdk};
+use super::sdk::{self, Sdk, cause, time_is_refused};
+use super::{Cause, Event, Events, From, Source};
 use alluvial_record::ShardId;
-use aws_smithy_types::body::SdkBody;
-use frame::{Frame, Frames, Message};
-use http_body::Body as _;
-use std::future::poll_fn;
-use std::pin::Pin;
+use frames::{Frame, Frames};
+use tap::Tap;
 
-/// Subscribes as [`Sdk`] does, and reads by itself.
+/// Subscribes with a client of the SDK and reads the events itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Direct(Sdk);
+pub(crate) struct Direct {
+    sdk: Sdk,
+}
 
-/// An open stream.
+/// An open subscription.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    body: SdkBody,
     frames: Frames,
-    /// The first frame, where it was no mere greeting.
+    /// The first frame, when it is an event already.
     first: Option<Frame>,
+    /// The SDK's receiver, which reads what [`Opened::tap`] holds.
+    aside: sdk::Opened,
+    tap: Tap,
 }
 
 impl Direct {
     pub(crate) fn new(sdk: Sdk) -> Self {
-        Self(sdk)
+        Self { sdk }
     }
 }
 
 impl Source for Direct {
     type Events = Opened;
 
-    /// Waits for the first frame too, as the reference does.
+    /// Waits for the first frame, as the SDK does.
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
-        let request = self.0.request(shard, from)?;
-        let Some(http) = self.0.http_client() else {
-            return Err(Cause::Failed("the client for subscriptions has no HTTP client".into()));
+        let tap = Tap::default();
+        let request = self.sdk.request(shard, from)?;
+        let send = || request.clone().customize().interceptor(tap.clone()).send();
+        let accepted = match send().await {
+            Err(error) if time_is_refused(&error) => send().await,
+            sent => sent,
         };
-        let captured = capture::Captured::default();
-        let config = aws_sdk_kinesis::Config::builder().http_client(capture::Capture::new(http, captured.clone()));
-        request.customize().config_override(config).send().await.map_err(|error| sdk::cause(&error))?;
-        let body = captured.take().ok_or_else(|| Cause::Failed("an answer without a body".into()))?;
-        let mut opened = Opened { body, frames: Frames::default(), first: None };
-        let greeting = Message::Event("initial-response".into());
-        opened.first = opened.frame().await?.filter(|frame| *frame.message() != greeting);
-        Ok(opened)
-    }
-}
-
-impl Opened {
-    /// The next frame; `None` at the end of the body.
-    async fn frame(&mut self) -> Result<Option<Frame>, Cause> {
-        loop {
-            if let Some(frame) = self.frames.take().map_err(|error| Cause::Failed(error.to_string()))? {
-                return Ok(Some(frame));
-            }
-            match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
-                Some(Ok(chunk)) => {
-                    if let Ok(data) = chunk.into_data() {
-                        self.frames.push(data);
-                    }
-                }
-                Some(Err(error)) => return Err(Cause::Failed(alluvial_runtime::exit::chain(error.as_ref()))),
-                None if self.frames.is_between_frames() => return Ok(None),
-                None => return Err(Cause::Failed("the stream was cut in the middle of an event".into())),
-            }
-        }
+        let aside = sdk::Opened::from(accepted.map_err(|error| cause(&error))?);
+        let body = tap.body().ok_or_else(|| Cause::Failed("the service accepted without a body".into()))?;
+        let mut frames = Frames::new(body);
+        let first = frames.next().await?.filter(|first| !first.is_initial_response());
+        Ok(Opened { frames, first, aside, tap })
     }
 }
 
@@ -82,19 +63,16 @@ impl Events for Opened {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         let frame = match self.first.take() {
             Some(first) => first,
-            None => match self.frame().await? {
+            None => match self.frames.next().await? {
                 Some(frame) => frame,
                 None => return Ok(None),
             },
         };
-        match frame.message() {
-            Message::Event(kind) if kind == "SubscribeToShardEvent" => event::read(frame).map(Some),
-            Message::Event(kind) => Err(Cause::Failed(format!("an event of an unknown kind: {kind:?}"))),
-            Message::Exception(code) => {
-                let text = full::message(frame.payload()).unwrap_or_else(|| code.clone());
-                Err(Cause::of_code(Some(code), text))
-            }
-            Message::Error { code, text } => Err(Cause::of_code(Some(code), format!("{code}: {text}"))),
+        if let Some(event) = frame.plain_event().and_then(payload::read) {
+            return Ok(Some(event));
         }
+        self.tap.put(frame.into_bytes());
+        // Never waits, for its whole frame is there: nothing is lost by cancelling.
+        self.aside.next().await
     }
 }

@@ -6,7 +6,6 @@ use crate::stream::read_children;
 use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
 use alluvial_runtime::exit::chain;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::operation::subscribe_to_shard::builders::SubscribeToShardFluentBuilder;
@@ -26,14 +25,15 @@ pub(crate) struct Sdk {
 #[derive(Debug)]
 pub(crate) struct Opened(SubscribeToShardOutput);
 
+impl std::convert::From<SubscribeToShardOutput> for Opened {
+    fn from(output: SubscribeToShardOutput) -> Self {
+        Self(output)
+    }
+}
+
 impl Sdk {
     pub(crate) fn new(client: Client, consumer_arn: String) -> Self {
         Self { client, consumer_arn }
-    }
-
-    /// What carries the requests of the client.
-    pub(super) fn http_client(&self) -> Option<SharedHttpClient> {
-        self.client.config().http_client()
     }
 
     /// The request for a subscription.
@@ -49,7 +49,12 @@ impl Source for Sdk {
 
     /// Waits for the first frame too, as `send` does; no timeout of the SDK covers that.
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
-        self.request(shard, from)?.send().await.map(Opened).map_err(|error| cause(&error))
+        let request = self.request(shard, from)?;
+        let opened = match request.clone().send().await {
+            Err(error) if time_is_refused(&error) => request.send().await,
+            sent => sent,
+        };
+        opened.map(Opened).map_err(|error| cause(&error))
     }
 }
 
@@ -94,6 +99,12 @@ fn stream_code(error: &SubscribeToShardEventStreamError) -> Option<&'static str>
     }
 }
 
+/// True when the clock of this machine may be wrong. The SDK has taken the right time from the answer, and signs the next
+/// request with it; it does not make one, for it does not retry here.
+pub(super) fn time_is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    matches!(error.code(), Some("InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed"))
+}
+
 /// Why a call was refused.
 pub(super) fn cause<E, R>(error: &SdkError<E, R>) -> Cause
 where
@@ -103,8 +114,7 @@ where
     Cause::of_code(error.code(), chain(error))
 }
 
-/// Takes an event as the SDK has it.
-pub(super) fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
+fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
     let children = read_children(event.child_shards()).map_err(|error| Cause::Failed(chain(&error)))?;
     // The SDK reads a missing continuation as "". Children come with the last event only; an emulator was seen to send
     // them with a continuation, which is then of no use.
