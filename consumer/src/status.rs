@@ -28,6 +28,8 @@ pub enum ShardState {
     BackingOff,
     /// Nothing more is read; what was read is being delivered.
     Draining,
+    /// The processor failed on a record for good, and the shard stands still before it.
+    Halted,
     /// Done, to the end of the shard.
     Ended,
     /// Another worker has taken the lease.
@@ -49,6 +51,7 @@ impl ShardState {
             Self::ResourceInUse => "resource_in_use",
             Self::BackingOff => "backing_off",
             Self::Draining => "draining",
+            Self::Halted => "halted",
             Self::Ended => "ended",
             Self::LeaseLost => "lease_lost",
             Self::Released => "released",
@@ -57,7 +60,7 @@ impl ShardState {
     }
 
     /// Every state.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Waiting,
         Self::Subscribing,
         Self::Streaming,
@@ -65,6 +68,7 @@ impl ShardState {
         Self::ResourceInUse,
         Self::BackingOff,
         Self::Draining,
+        Self::Halted,
         Self::Ended,
         Self::LeaseLost,
         Self::Released,
@@ -79,7 +83,8 @@ impl ShardState {
             | Self::BlockedOnSink
             | Self::ResourceInUse
             | Self::BackingOff
-            | Self::Draining => true,
+            | Self::Draining
+            | Self::Halted => true,
             Self::Waiting | Self::Ended | Self::LeaseLost | Self::Released | Self::LeaseGarbled => false,
         }
     }

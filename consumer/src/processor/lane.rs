@@ -8,6 +8,7 @@ use super::{ProcessError, Processor, Records};
 use crate::error::{Error, ErrorKind};
 use crate::feed::{Batch, FeedEnd, Record, ShardFeed, ShardName};
 use crate::progress::Ack;
+use crate::status::ShardState;
 use alluvial_runtime::backoff::Backoff;
 use futures_util::FutureExt as _;
 use std::any::Any;
@@ -76,13 +77,19 @@ impl<P: Processor> Lane<P> {
         let name = self.name.clone();
         self.hook(async |processor| processor.lease_gained(&name).await).await;
         while let Some(batch) = self.feed.batches.recv().await {
-            for range in cut(&batch.records, self.plan.limits) {
-                if let Err(halt) = self.part(&batch, range).await {
-                    return self.halted(halt).await;
-                }
+            if let Err(halt) = self.batch(batch).await {
+                return self.halted(halt).await;
             }
         }
         LaneEnd::Feed(self.feed.end().await)
+    }
+
+    /// Takes the batch by value: its share of the byte budget is free once it is settled or given up.
+    async fn batch(&mut self, batch: Batch) -> Result<(), Error> {
+        for range in cut(&batch.records, self.plan.limits) {
+            self.part(&batch, range).await?;
+        }
+        Ok(())
     }
 
     /// Brings one part of a batch to its end.
@@ -166,6 +173,7 @@ impl<P: Processor> Lane<P> {
             let record = &batch.records[place];
             tracing::error!(shard = %self.name, position = %record.position, attempts, reason, "record becomes a dead letter");
             let mut backoff = Backoff::new(DEAD_LETTER_BACKOFF.0, DEAD_LETTER_BACKOFF.1, self.random.fork());
+            self.feed.gate.open().await;
             while let Err(error) = self.store_one(record, attempts, reason).await {
                 let again_in = backoff.next_delay();
                 tracing::error!(shard = %self.name, position = %record.position, %error, ?again_in, "dead letter not stored");
@@ -198,8 +206,20 @@ impl<P: Processor> Lane<P> {
             return LaneEnd::Halted(error);
         }
         tracing::error!(shard = %self.name, %error, "this shard stands still; the others go on");
-        // No more batches are taken: the reading is held back, and ends with the subscription that it has.
-        self.feed.stopping.cancelled().await;
+        // What waits gives its share of the byte budget back to the other shards, and the reading ends with it. The lease is
+        // kept, because the feed is.
+        self.feed.batches.close();
+        while self.feed.batches.recv().await.is_some() {}
+        let (status, stopping) = (Arc::clone(&self.feed.status), self.feed.stopping.clone());
+        status.enter(ShardState::Halted);
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            _ = self.feed.end() => {
+                // The reader named its own state at its end.
+                status.enter(ShardState::Halted);
+                stopping.cancelled().await;
+            }
+        }
         LaneEnd::Feed(FeedEnd::Stopped)
     }
 

@@ -68,7 +68,7 @@ pub(crate) struct Course {
 
 impl Course {
     pub(crate) fn new(rules: Rules, records: usize) -> Self {
-        let parts = if records == 0 { VecDeque::new() } else { VecDeque::from([0..records]) };
+        let parts = (records > 0).then_some(0..records).into_iter().collect();
         Self { rules, parts, failed: 0, bisecting: false }
     }
 
