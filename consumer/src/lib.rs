@@ -11,14 +11,20 @@
 //! What is promised: every record is handed out at least once, in order within its shard, and without faults exactly
 //! once. At most [`Settings::budget_bytes`] of payload wait in queues over all shards, plus one event a shard.
 
+mod application;
 mod balance;
+mod batches;
 mod budget;
+mod builder;
 mod consumer;
 mod coordinator;
 mod deaggregate;
 mod error;
 mod feed;
+mod lag;
 mod lease;
+mod metrics;
+mod processor;
 mod progress;
 mod settings;
 mod shard;
@@ -27,17 +33,23 @@ mod stream;
 mod subscription;
 mod topology;
 
+pub use application::{Application, Status};
 pub use balance::Balance;
+pub use batches::{Acknowledgement, Batches, ShardBatch};
 pub use budget::Budget;
+pub use builder::ConsumerBuilder;
 pub use consumer::{Clients, Consumer};
 pub use error::{Error, ErrorKind};
-pub use feed::{Batch, Kind, Record, ShardFeed};
+pub use feed::{Batch, FeedEnd, Kind, Record, ShardFeed, ShardName};
+pub use lag::{Lag, ShardLag};
 #[cfg(any(test, feature = "conformance"))]
 pub use lease::conformance;
 pub use lease::{
     DeliveryGate, DynamoLeases, GarbledLease, Heartbeat, HeldLease, Lease, LeaseMode, LeaseTable, Listing,
     MemoryLeases, Written,
 };
+pub use metrics::{METRICS, Metric, MetricKind};
+pub use processor::{DeadLetter, DeadLetters, EachRecord, OnError, ProcessError, Processor, Records, Then};
 pub use progress::{Ack, Progress};
 pub use settings::{Settings, SubscriptionKind};
 pub use status::{ShardState, ShardStatus, StatusBoard};

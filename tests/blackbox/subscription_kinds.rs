@@ -169,7 +169,7 @@ async fn faults_on_the_way_have_the_same_outcome_and_cost_no_whole_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_brings_nothing_and_an_expiry_is_an_end() {
     let world = World::start().await;
-    for (kind, name) in KINDS.into_iter().enumerate() {
+    for (kind, name) in KINDS.iter().enumerate() {
         let mut subscription = world.open(kind).await.unwrap();
         // Nothing was put: the first event is a heartbeat, and comes in its own time.
         assert!(timeout(Duration::from_millis(300), subscription.next()).await.is_err(), "{name:?}");

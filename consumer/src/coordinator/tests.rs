@@ -161,6 +161,8 @@ async fn pipeline(mut feeds: mpsc::Receiver<ShardFeed>, name: String, reading: R
                 () = feed.abandon.cancelled() => {}
             }
             reading.lock().unwrap().entry(feed.shard.clone()).or_default().remove(&name);
+            // The whole of it, and not before: its end tells the consumer that nothing more will be acknowledged.
+            drop(feed);
         });
     }
     while lanes.join_next().await.is_some() {}

@@ -199,6 +199,7 @@ impl<'a> Reader<'a> {
             let share = self.shared.budget.take(held_bytes).await;
             let place = batches.reserve().await.map_err(|_| Closed)?;
             self.held.may_deliver().await;
+            self.status.hand_out(first, &records);
             place.send(Batch { first, records, _share: share });
             Ok(())
         });

@@ -1,7 +1,6 @@
 //! The test is the sink: it holds receipts back, and looks at what is acknowledged meanwhile.
 
 use super::*;
-use alluvial_consumer::DeliveryGate;
 use alluvial_record::Position;
 use alluvial_record::aggregate::Corruption;
 use std::path::Path;
@@ -38,13 +37,7 @@ fn bench_with(transforms: serde_json::Value, position_columns: bool) -> Bench {
     let (acks, ack_receiver) = mpsc::channel(8);
     let (sender, deliveries) = mpsc::channel(8);
     let abandon = CancellationToken::new();
-    let feed = ShardFeed {
-        shard: "a".into(),
-        batches: receiver,
-        acks,
-        abandon: abandon.clone(),
-        gate: DeliveryGate::default(),
-    };
+    let (feed, _) = ShardFeed::detached("a".into(), receiver, acks, abandon.clone());
     let ledger = context.ledger.clone();
     let lane = Lane::new(context, feed, sender, fastrand::Rng::with_seed(1));
     #[allow(clippy::disallowed_methods, reason = "the test awaits it")]
