@@ -274,7 +274,8 @@ impl ConsumerBuilder {
     /// [`crate::ErrorKind::Wait`] when AWS is out of reach.
     pub async fn connect(self) -> Result<Application, Error> {
         self.check()?;
-        connect::connect(self).await
+        // Several clients are made on the way: too large for the caller's stack.
+        Box::pin(connect::connect(self)).await
     }
 
     /// Connects, and runs as [`Application::run`] does.
@@ -282,7 +283,7 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of [`ConsumerBuilder::connect`] and [`Application::run`].
     pub async fn run<P: Processor>(self, make: impl FnMut(&ShardName) -> P) -> Result<(), Error> {
-        Box::pin(self.connect()).await?.run(make).await
+        self.connect().await?.run(make).await
     }
 
     /// Connects, and runs as [`Application::run_each`] does.
@@ -294,7 +295,7 @@ impl ConsumerBuilder {
         F: FnMut(Record) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<(), ProcessError>> + Send + 'static,
     {
-        Box::pin(self.connect()).await?.run_each(each).await
+        self.connect().await?.run_each(each).await
     }
 
     /// Connects, and hands out batches as [`Application::batches`] does.
@@ -302,7 +303,7 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of [`ConsumerBuilder::connect`].
     pub async fn batches(self) -> Result<Batches, Error> {
-        Ok(Box::pin(self.connect()).await?.batches())
+        Ok(self.connect().await?.batches())
     }
 }
 
