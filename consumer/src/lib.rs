@@ -149,7 +149,7 @@ pub use lag::{Lag, ShardLag};
 pub use lease::conformance;
 pub use lease::{
     DeliveryGate, DynamoLeases, GarbledLease, Heartbeat, HeldLease, Lease, LeaseMode, LeaseTable, Listing,
-    MemoryLeases, Written,
+    MemoryLeases, StreamId, Written,
 };
 pub use metrics::{METRICS, Metric, MetricKind};
 pub use processor::{DeadLetter, DeadLetters, EachRecord, OnError, ProcessError, Processor, Records, Then};

@@ -15,4 +15,5 @@ mod processor;
 mod readme;
 mod reshard;
 mod restart;
+mod streams;
 mod subscription;

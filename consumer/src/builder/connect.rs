@@ -5,8 +5,9 @@ use crate::application::{Application, Status, Stop};
 use crate::budget::Budget;
 use crate::consumer::{Clients, Consumer, QUEUED_FEEDS};
 use crate::error::{Error, ErrorKind};
-use crate::lease::{DynamoLeases, LeaseTable};
+use crate::lease::{DynamoLeases, LeaseTable, StreamId};
 use crate::settings::Settings;
+use crate::stream::Stream;
 use alluvial_runtime::aws::Trust;
 use alluvial_runtime::exit::Failure;
 use alluvial_runtime::http2;
@@ -41,22 +42,43 @@ pub(super) async fn connect(builder: ConsumerBuilder) -> Result<Application, Err
     let budget = Budget::new(builder.settings.budget_bytes);
     let (sender, feeds) = mpsc::channel(QUEUED_FEEDS);
     let (mut consumers, mut boards) = (Vec::new(), Vec::new());
-    for stream in &builder.streams {
+    let streams: Vec<_> = builder.streams.iter().zip(find(&builder, &clients).await?).collect();
+    let ids = if builder.multi_stream_leases.unwrap_or(streams.len() > 1) { ids(&streams)? } else { Vec::new() };
+    for (place, (name, stream)) in streams.into_iter().enumerate() {
+        let mut clients = clients.clone();
+        if let Some(id) = ids.get(place) {
+            clients.leases = clients.leases.of_stream(id.clone(), &ids);
+        }
         let settings = Settings {
-            stream: stream.clone(),
+            stream: name.clone(),
             consumer_name: builder.consumer_name.clone().unwrap_or_else(|| builder.application.clone()),
             worker: worker.clone(),
             ..builder.settings.clone()
         };
         let (clock, random) = (builder.clock.clone(), random.fork());
-        let joining = Consumer::join(settings, clients.clone(), clock, random, budget.clone(), sender.clone());
+        let joining = Consumer::join(stream, settings, clients, clock, random, budget.clone(), sender.clone());
         let consumer = Box::pin(joining).await?;
-        boards.push((Arc::from(stream.as_str()), consumer.status()));
+        boards.push((Arc::from(name.as_str()), consumer.status()));
         consumers.push(consumer);
     }
     let status = Status::new(&builder.application, boards, budget, builder.clock);
     let (on_error, limits, shard_label) = (builder.on_error, builder.limits, builder.shard_label);
     Ok(Application { consumers, feeds, status, on_error, limits, shard_label, stop, random })
+}
+
+async fn find(builder: &ConsumerBuilder, clients: &Clients) -> Result<Vec<Stream>, Error> {
+    let finding = builder.streams.iter().map(|name| Stream::find(clients.control.clone(), name));
+    join_all(finding).await.into_iter().collect()
+}
+
+/// The streams as lease keys name them.
+fn ids(streams: &[(&String, Stream)]) -> Result<Vec<StreamId>, Error> {
+    let unnamed = |name: &str| {
+        let text =
+            format!("Kinesis does not say when the stream {name:?} was created, which the keys of its leases need");
+        Error::new(ErrorKind::Fatal, text)
+    };
+    streams.iter().map(|(name, stream)| stream.id().ok_or_else(|| unnamed(name))).collect()
 }
 
 async fn clients(builder: &ConsumerBuilder, config: &SdkConfig) -> Result<Clients, Error> {
