@@ -81,7 +81,7 @@
 //! # Memory
 //! At most [`ConsumerBuilder::budget_bytes`] of payload wait in queues, over all shards of all streams, plus one event a shard that
 //! is being read (an event may have about 14 MB, and is admitted even when it is larger than the budget) and the HTTP/2 window of
-//! each subscription, 1 MiB. Batches that you hold count until they are dropped: [`Record::data`] that you keep for longer is
+//! each subscription, 1 MiB. Batches that you hold count until they are acknowledged or dropped: [`Record::data`] that you keep for longer is
 //! yours to bound. When the budget is used up, reading waits, and a subscription that waits for long is closed and later resumed.
 //!
 //! # Shutdown

@@ -159,9 +159,11 @@ async fn the_default_halts_before_the_record_and_a_new_start_begins_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_shard_stands_still_and_the_others_go_on() {
     let bench = Bench::start(4).await;
-    bench.put(&["poison-1"]).await;
+    // As large as a record may be, and as the whole budget: while it is held, no other shard could read anything.
+    let poison = format!("poison{}", "x".repeat(1024 * 1024 - 7));
+    let put = bench.kinesis.put_record().stream_name("s").partition_key("p").data(Blob::new(poison));
+    put.send().await.unwrap();
     let (stop, seen) = (CancellationToken::new(), Seen::default());
-    // One budget that a single event of the shard that stands still would use up.
     let builder = bench.consumer(&stop).on_error(quick(Then::StopShard)).budget_bytes(1024 * 1024);
     let application = builder.connect().await.unwrap();
     let status = application.status();
