@@ -1,11 +1,14 @@
 //! The command line: what was typed, and what is shown.
 
+mod layout;
+
 use alluvial_compactor::{Error, ErrorKind, Location, Phase, Progress, Report, Settings};
 use alluvial_runtime::aws::AwsArgs;
 use alluvial_runtime::exit::{self, Exit, Failure};
 use alluvial_runtime::shutdown::Shutdown;
 use alluvial_runtime::telemetry::LogArgs;
 use clap::{Args, Parser, Subcommand};
+use layout::LayoutArgs;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -61,6 +64,8 @@ struct RunArgs {
     #[arg(long, default_value = "64GiB", value_parser = parse_bytes, value_name = "SIZE")]
     max_object: usize,
     #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
     aws: AwsArgs,
 }
 
@@ -78,6 +83,7 @@ impl Cli {
         settings.timestamps = args.timestamps;
         settings.max_row_bytes = args.max_row;
         settings.max_object_bytes = args.max_object as u64;
+        args.layout.apply(&mut settings).map_err(failure)?;
         settings.check().map_err(failure)?;
         let s3 = if settings.src.is_s3() || settings.dst.is_s3() { Some(client(&args.aws).await?) } else { None };
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::internal(format!("signals: {error}")))?;
@@ -136,6 +142,11 @@ fn summary(report: &Report) -> String {
     writeln!(text, "  columns      {}", report.schema.len()).ok();
     if report.spilled_bytes > 0 {
         writeln!(text, "  spilled      {} of row groups to disk", size(report.spilled_bytes)).ok();
+    }
+    if report.untold_rows > 0 {
+        let rows = report.untold_rows;
+        writeln!(text, "  default      {rows} rows with a partition value that no folder can show; it is in the files")
+            .ok();
     }
     if report.skipped_objects > 0 {
         writeln!(text, "  skipped      {} objects that were compacted before", report.skipped_objects).ok();

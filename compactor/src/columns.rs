@@ -11,6 +11,7 @@ mod conform;
 mod cursor;
 mod fields;
 mod node;
+mod pick;
 mod render;
 mod schema;
 mod time;

@@ -5,6 +5,7 @@
 //! become files. So the files do not depend on which thread was faster.
 
 mod feed;
+mod route;
 mod units;
 mod work;
 mod write;
@@ -14,6 +15,7 @@ pub(crate) use write::{Written, write};
 use crate::columns::{Bounds, Schema, Table};
 use crate::decode::Loss;
 use crate::error::Error;
+use crate::partition::PartitionBy;
 use crate::plan::Plan;
 use crate::report::{Phase, Progress};
 use crate::row_groups::Fragment;
@@ -58,6 +60,8 @@ pub(crate) struct UnitRead {
     pub(crate) objects: Vec<ObjectRead>,
     pub(crate) quarantined_rows: u64,
     pub(crate) replaced: u64,
+    /// Rows whose folder does not tell all of what they are partitioned by.
+    pub(crate) untold: u64,
 }
 
 /// What an object holds.
@@ -97,7 +101,12 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     let units = units?;
     let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), job.bounds()));
     check_fields(&table)?;
-    Ok(Reading { schema: Schema::of(table, job.bounds()), units })
+    let mut schema = Schema::of(table, job.bounds());
+    if !job.settings.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
+        let columns: Vec<&str> = job.settings.partition_by.iter().filter_map(PartitionBy::column).collect();
+        schema.leave_out(&columns);
+    }
+    Ok(Reading { schema, units })
 }
 
 async fn read_units(

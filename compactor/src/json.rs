@@ -14,4 +14,4 @@ mod value;
 pub(crate) use canonical::{quote, write_canonical};
 pub(crate) use parser::{Parser, Step, Syntax};
 pub(crate) use text::unescape;
-pub(crate) use value::Value;
+pub(crate) use value::{Kind, Value};

@@ -43,7 +43,8 @@
 //! 4 MiB of JSON, and a row group that is being encoded.
 //!
 //! # Output
-//! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key; then
+//! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key, or other folders by
+//! [`Settings::partition_by`]; then
 //! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`. A data column named
 //! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
 //! manifest lists are not read again, so a re-run adds nothing; what a crashed run made visible, the next one takes
@@ -54,6 +55,7 @@ mod columns;
 mod commit;
 mod decode;
 mod error;
+mod field_path;
 mod job;
 mod json;
 mod list;
@@ -71,7 +73,9 @@ mod spool;
 mod store;
 
 pub use error::{Error, ErrorKind};
+pub use field_path::FieldPath;
 pub use location::Location;
+pub use partition::{PartitionBy, Unit};
 pub use report::{LossReport, Phase, Progress, Report};
 pub use run::run;
 pub use settings::Settings;

@@ -51,6 +51,9 @@ pub struct Report {
     pub quarantine: Option<String>,
     /// Halves of UTF-16 surrogate pairs that became U+FFFD.
     pub replaced_surrogates: u64,
+    /// Rows that are partitioned by a value that their folder does not tell: the empty string, or one of more than 180
+    /// bytes. They lie in the default partition, and the files have the column.
+    pub untold_rows: u64,
     /// Arrow types by column.
     pub schema: BTreeMap<String, String>,
     /// Bytes of row groups that were put aside on disk, because memory did not hold all of them until the schema was

@@ -7,6 +7,7 @@ pub(crate) use file::{FilePlan, plan_files, write_file};
 
 use crate::columns::{Batch, Table};
 use crate::error::Error;
+use crate::partition::Place;
 use crate::settings::Settings;
 use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
@@ -25,12 +26,15 @@ pub(crate) struct Fragment {
     /// What its columns are.
     pub(crate) table: Table,
     pub(crate) has_overflow: bool,
+    /// Where its rows go.
+    pub(crate) place: Place,
 }
 
 /// Encodes batches of one unit to row groups of bounded size.
 pub(crate) struct FragmentWriter {
     settings: Settings,
     spool: Spool,
+    place: Place,
     open: Option<Open>,
 }
 
@@ -42,8 +46,8 @@ struct Open {
 }
 
 impl FragmentWriter {
-    pub(crate) fn new(settings: Settings, spool: Spool) -> Self {
-        Self { settings, spool, open: None }
+    pub(crate) fn new(settings: Settings, spool: Spool, place: Place) -> Self {
+        Self { settings, spool, place, open: None }
     }
 
     /// Appends a batch. Returns row groups that are complete by that.
@@ -77,12 +81,12 @@ impl FragmentWriter {
         let Some(open) = self.open.take() else { return Ok(None) };
         let Open { writer, rows, table, has_overflow } = open;
         let blob = self.spool.put(writer.into_inner()?)?;
-        Ok(Some(Fragment { blob, rows, table, has_overflow }))
+        Ok(Some(Fragment { blob, rows, table, has_overflow, place: self.place.clone() }))
     }
 
-    /// Forgets the row group that is open.
-    pub(crate) fn discard(&mut self) {
-        self.open = None;
+    /// Bytes of memory that the open row group takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.writer.memory_size())
     }
 }
 

@@ -119,7 +119,7 @@ fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest
         })
     });
     let folders: BTreeSet<&str> =
-        written.files.iter().filter_map(|file| file.path.rsplit_once('/')).map(|(folder, _)| folder).collect();
+        written.files.iter().map(|file| file.path.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
     Report {
         plan: plan.id.clone(),
         objects: plan.inputs.len() as u64,
@@ -136,6 +136,7 @@ fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest
         losses: losses.take(LISTED_LOSSES).collect(),
         quarantine: written.quarantine.clone(),
         replaced_surrogates: reading.units.iter().map(|unit| unit.replaced).sum(),
+        untold_rows: reading.units.iter().map(|unit| unit.untold).sum(),
         spilled_bytes: job.spool.spilled(),
         schema: manifest.schema.clone(),
         ..Report::default()

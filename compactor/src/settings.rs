@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::location::Location;
+use crate::partition::{self, PartitionBy, Unit};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -34,6 +35,11 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Strings that are all `2026-11-23T05:00:00Z`, all with three or all with six digits of a fraction, become timestamps.
     pub timestamps: bool,
+    /// What rows are partitioned by, a folder within another each; nothing makes no folders.
+    pub partition_by: Vec<PartitionBy>,
+    /// A field that rows are partitioned by is a column of the files too. Without this, it is one only where a folder
+    /// does not tell its values: the empty string, or more than 180 bytes.
+    pub write_partition_columns: bool,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -59,6 +65,8 @@ impl Settings {
             memory_bytes: 512 * MIB,
             spool_dir: std::env::temp_dir(),
             timestamps: false,
+            partition_by: vec![PartitionBy::Key(Unit::Hour)],
+            write_partition_columns: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
@@ -115,6 +123,7 @@ impl Settings {
         if !(1..=22).contains(&self.zstd_level) {
             return Err(Error::Usage(format!("zstd_level is {}; it must be from 1 to 22", self.zstd_level)));
         }
+        partition::check(&self.partition_by)?;
         if self.dst.is_within(&self.src) {
             return Err(Error::Usage(format!(
                 "the destination {} lies within the source {}, so the next run would read its own output; \

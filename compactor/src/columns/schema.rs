@@ -24,6 +24,8 @@ pub(crate) struct Schema {
     pub(crate) columns: Vec<(Box<str>, Column)>,
     /// The last column is [`OVERFLOW`], with the fields that have none, as one JSON object.
     pub(crate) overflow: bool,
+    /// Columns that the files do not have, though the rows do: what they hold is in the names of the folders.
+    pub(crate) left_out: Vec<Box<str>>,
 }
 
 impl Table {
@@ -72,7 +74,16 @@ impl Schema {
                 None => break,
             }
         }
-        Self { columns, overflow }
+        Self { columns, overflow, left_out: Vec::new() }
+    }
+
+    /// Leaves the columns of these names out, unless none would be left.
+    pub(crate) fn leave_out(&mut self, names: &[&str]) {
+        let is_left_out = |name: &str| names.contains(&name);
+        if self.overflow || self.columns.iter().any(|(name, _)| !is_left_out(name)) {
+            self.columns.retain(|(name, _)| !is_left_out(name));
+            self.left_out.extend(names.iter().map(|name| (*name).into()));
+        }
     }
 
     /// The schema in Arrow's terms. Every column may be null.
@@ -88,9 +99,9 @@ impl Schema {
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
     }
 
-    /// Whether a column has this name, in upper or lower case: Hive's names have none.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name))
+    /// Whether a column besides `own` has this name, in upper or lower case: Hive's names have none.
+    pub(crate) fn has_besides(&self, name: &str, own: Option<&str>) -> bool {
+        self.columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name) && own != Some(column))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reads one unit: from the bytes of its objects to row groups.
 
 use super::feed::{self, Piece};
+use super::route::Router;
 use super::{Job, MAX_FIELDS, ObjectRead, UnitRead};
 use crate::columns::{Builder, Refusal};
 use crate::decode::{Decoder, Event, Loss, Origin, Row, RowFault, Rows};
 use crate::error::Error;
 use crate::quarantine;
-use crate::row_groups::FragmentWriter;
 use crate::store::Object;
 use tokio::sync::mpsc;
 
@@ -56,7 +56,7 @@ struct Columns {
     object: ObjectRead,
     builder: Builder,
     batch_bytes: usize,
-    writer: FragmentWriter,
+    router: Router,
     unit: UnitRead,
     quarantine: Vec<u8>,
 }
@@ -67,6 +67,7 @@ struct Checkpoint {
     quarantined: usize,
     quarantined_rows: u64,
     replaced: u64,
+    untold: u64,
     object: ObjectRead,
     open_row: Option<(Vec<u8>, Origin)>,
 }
@@ -82,7 +83,7 @@ impl Worker {
                 object: ObjectRead::default(),
                 builder: Columns::builder(job),
                 batch_bytes: 0,
-                writer: FragmentWriter::new(settings.clone(), job.spool.clone()),
+                router: Router::new(settings, job.spool.clone()),
                 unit: UnitRead::default(),
                 quarantine: Vec::new(),
                 job: job.clone(),
@@ -223,7 +224,7 @@ impl Columns {
         self.batch_bytes = 0;
         if self.builder.rows() > 0 {
             let batch = self.builder.finish()?;
-            self.unit.fragments.extend(self.writer.write(batch)?);
+            self.unit.fragments.extend(self.router.write(batch)?);
         }
         Ok(())
     }
@@ -256,13 +257,14 @@ impl Columns {
     /// All that is good so far is put where it can be told apart from what follows.
     fn checkpoint(&mut self, open_row: Option<(Vec<u8>, Origin)>) -> Result<Checkpoint, Error> {
         self.flush()?;
-        self.unit.fragments.extend(self.writer.close()?);
+        self.unit.fragments.extend(self.router.close()?);
         self.put_quarantine()?;
         Ok(Checkpoint {
             fragments: self.unit.fragments.len(),
             quarantined: self.unit.quarantine.len(),
             quarantined_rows: self.unit.quarantined_rows,
             replaced: self.builder.replaced(),
+            untold: self.router.untold,
             object: self.object.clone(),
             open_row,
         })
@@ -273,7 +275,8 @@ impl Columns {
         self.unit.replaced += to.replaced;
         self.builder = Self::builder(&self.job);
         self.batch_bytes = 0;
-        self.writer.discard();
+        self.router.discard();
+        self.router.untold = to.untold;
         self.unit.fragments.truncate(to.fragments);
         self.unit.quarantine.truncate(to.quarantined);
         self.quarantine.clear();
@@ -284,9 +287,10 @@ impl Columns {
 
     fn finish(mut self) -> Result<UnitRead, Error> {
         self.flush()?;
-        self.unit.fragments.extend(self.writer.close()?);
+        self.unit.fragments.extend(self.router.close()?);
         self.put_quarantine()?;
         self.unit.replaced += self.builder.replaced();
+        self.unit.untold = self.router.untold;
         let tables = self.unit.fragments.iter().map(|fragment| fragment.table.clone());
         self.unit.table =
             tables.fold(Default::default(), |all: crate::columns::Table, table| all.join(table, self.job.bounds()));

@@ -43,7 +43,8 @@ pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, tar
             Some(file) if room > 0 => file.fragments.push(fragment),
             _ => {
                 // As Spark names its files, without its random part: the same plan gives the same names.
-                let path = format!("{folder}/part-{:05}-{plan}.zstd.parquet", files.len());
+                let separator = if folder.is_empty() { "" } else { "/" };
+                let path = format!("{folder}{separator}part-{:05}-{plan}.zstd.parquet", files.len());
                 files.push(FilePlan { path, fragments: vec![fragment] });
                 room = target_bytes;
             }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod gates;
+mod partitions;
 mod property;
 mod rerun;
 mod s3;
