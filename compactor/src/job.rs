@@ -4,6 +4,7 @@
 //! rows become row groups, with the columns known by then. Once all are read the schema is known, and the row groups
 //! become files. So the files do not depend on which thread was faster.
 
+mod builder;
 mod feed;
 mod route;
 mod units;
@@ -60,6 +61,8 @@ pub(crate) struct UnitRead {
     pub(crate) objects: Vec<ObjectRead>,
     pub(crate) quarantined_rows: u64,
     pub(crate) replaced: u64,
+    /// Rows of which something has no place in the schema that was given, and is in the overflow.
+    pub(crate) unfit: u64,
     /// Rows whose folder does not tell all of what they are partitioned by.
     pub(crate) untold: u64,
 }
@@ -93,6 +96,7 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     let reading = read_units(job, plan, &units, news);
     let telling = async {
         let mut meter = Meter::new(Phase::Reading, plan.inputs.len(), plan.bytes());
+        progress(meter.progress);
         while let Some((bytes, rows)) = heard.recv().await {
             progress(meter.done(bytes, rows));
         }

@@ -45,7 +45,8 @@
 //! # Output
 //! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key, or other folders by
 //! [`Settings::partition_by`]; then
-//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`. A data column named
+//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`; and `_schema.json`, the
+//! columns of the whole table. A data column named
 //! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
 //! manifest lists are not read again, so a re-run adds nothing; what a crashed run made visible, the next one takes
 //! back first. (In S3, a crashed run also leaves multipart uploads that nobody sees: give the bucket a lifecycle rule
@@ -53,6 +54,7 @@
 
 mod columns;
 mod commit;
+mod ddl;
 mod decode;
 mod error;
 mod field_path;
@@ -63,7 +65,9 @@ mod location;
 mod manifest;
 mod outlet;
 mod partition;
+mod peak;
 mod plan;
+mod preview;
 mod quarantine;
 mod report;
 mod row_groups;
@@ -71,11 +75,16 @@ mod run;
 mod settings;
 mod spool;
 mod store;
+mod table;
+mod types;
 
+pub use ddl::{Engine, ddl};
 pub use error::{Error, ErrorKind};
 pub use field_path::FieldPath;
 pub use location::Location;
 pub use partition::{PartitionBy, Unit};
+pub use preview::{Preview, preview};
 pub use report::{LossReport, Phase, Progress, Report};
 pub use run::run;
-pub use settings::Settings;
+pub use settings::{Mismatch, Settings};
+pub use types::FixedSchema;

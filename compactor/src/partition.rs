@@ -9,6 +9,7 @@ pub use by::PartitionBy;
 pub(crate) use by::check;
 pub(crate) use place::{Levels, Place, Placer};
 pub use time::Unit;
+pub(crate) use time::instant_of;
 
 use jiff::civil::Date;
 

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::location::Location;
 use crate::partition::{self, PartitionBy, Unit};
+use crate::types::FixedSchema;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -35,6 +36,10 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Strings that are all `2026-11-23T05:00:00Z`, all with three or all with six digits of a fraction, become timestamps.
     pub timestamps: bool,
+    /// The columns that there are, in place of those that are found.
+    pub schema: Option<FixedSchema>,
+    /// What happens to values that `schema` has no place for.
+    pub mismatch: Mismatch,
     /// What rows are partitioned by, a folder within another each; nothing makes no folders.
     pub partition_by: Vec<PartitionBy>,
     /// A field that rows are partitioned by is a column of the files too. Without this, it is one only where a folder
@@ -48,6 +53,18 @@ pub struct Settings {
     pub max_columns: usize,
     /// Decompressed bytes of one object. The rest of a larger one is quarantined: a guard against gzip bombs.
     pub max_object_bytes: u64,
+}
+
+/// What happens to a value that a schema which was given has no place for: a field that it does not have, or a value
+/// that the column's type does not hold exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The value goes to the JSON text column `_overflow`, and is null in its own. Nothing is lost, nothing stops.
+    Overflow,
+    /// The row is quarantined, whole.
+    Quarantine,
+    /// The run stops with [`Error::Misfit`]; nothing is committed.
+    Reject,
 }
 
 impl Settings {
@@ -65,6 +82,8 @@ impl Settings {
             memory_bytes: 512 * MIB,
             spool_dir: std::env::temp_dir(),
             timestamps: false,
+            schema: None,
+            mismatch: Mismatch::Overflow,
             partition_by: vec![PartitionBy::Key(Unit::Hour)],
             write_partition_columns: false,
             max_row_bytes: 64 * MIB,

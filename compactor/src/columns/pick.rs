@@ -6,6 +6,7 @@ use super::render::{to_text, untagged};
 use super::schema::stored;
 use crate::field_path::FieldPath;
 use crate::json::{Parser, Step, Value, write_canonical};
+use crate::types::Type;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
@@ -51,6 +52,17 @@ fn below(column: &Column, array: &ArrayRef, path: &[Box<str>]) -> StringArray {
                 None => nulls(array.len()),
             }
         }
+        Column::Fixed(kind) => match &**kind {
+            Type::Struct(fields) => {
+                let mut children = fields.iter().zip(array.as_struct().columns());
+                match children.find(|((known, _), _)| known == name) {
+                    Some(((_, kind), values)) => below(&Column::Fixed(Box::new(kind.clone())), values, rest),
+                    None => nulls(array.len()),
+                }
+            }
+            Type::Text => within(array.as_string::<i32>().iter(), path),
+            _ => nulls(array.len()),
+        },
         Column::Mixed => {
             let json = |value| match untagged(value) {
                 (false, json) => Some(json),

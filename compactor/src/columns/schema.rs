@@ -1,6 +1,7 @@
 //! The columns of rows, and those of a file.
 
 use super::column::{Bounds, Column, join_fields};
+use crate::types::Type;
 use arrow_schema::{DataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,6 +94,12 @@ impl Schema {
         Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<Field>>()))
     }
 
+    /// The type of every column.
+    pub(crate) fn column_types(&self) -> Vec<(Box<str>, Type)> {
+        let overflow = self.overflow.then(|| (OVERFLOW.into(), Type::Text));
+        self.columns.iter().map(|(name, column)| (name.clone(), column.kind())).chain(overflow).collect()
+    }
+
     /// The Arrow type of every column, by name.
     pub(crate) fn types(&self) -> BTreeMap<String, String> {
         let schema = self.to_arrow();
@@ -120,6 +127,7 @@ pub(super) fn data_type(column: &Column) -> DataType {
         Column::Time { .. } => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Column::Null | Column::Text | Column::Mixed => DataType::Utf8,
         column if column.is_hollow() => DataType::Utf8,
+        Column::Fixed(kind) => kind.to_arrow(),
         Column::Struct(columns) => {
             DataType::Struct(stored(columns).map(|(name, column)| field(name, column)).collect())
         }

@@ -79,7 +79,6 @@ impl Levels {
     }
 
     /// The names of the levels.
-    #[cfg(test)]
     pub(crate) fn names(&self) -> &[String] {
         &self.names
     }

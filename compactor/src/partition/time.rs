@@ -61,14 +61,19 @@ pub(super) fn unit_of(text: &str) -> Option<Unit> {
 /// number of seconds, milliseconds, microseconds or nanoseconds since 1970. Which of them a number is, its size tells:
 /// up to 10^11 (the year 5138) it is seconds, and each unit ends at a thousand times the last one's end.
 pub(crate) fn hour_of(text: &str) -> Option<(Date, i8)> {
-    let time = match text.bytes().next()? {
-        b'-' | b'0'..=b'9' => epoch(text).or_else(|| iso(text)),
-        _ => None,
-    }?;
+    let time = TimeZone::UTC.to_datetime(instant_of(text)?);
     (0..=9999).contains(&time.year()).then(|| (time.date(), time.hour()))
 }
 
-fn epoch(text: &str) -> Option<DateTime> {
+/// The time that a value is, as for [`hour_of`].
+pub(crate) fn instant_of(text: &str) -> Option<Timestamp> {
+    match text.bytes().next()? {
+        b'-' | b'0'..=b'9' => epoch(text).or_else(|| iso(text)),
+        _ => None,
+    }
+}
+
+fn epoch(text: &str) -> Option<Timestamp> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -84,15 +89,14 @@ fn epoch(text: &str) -> Option<DateTime> {
         micros if micros <= END_OF_SECONDS * 1_000_000 => 1_000,
         _ => 1,
     };
-    let at = Timestamp::from_nanosecond(number.checked_mul(nanoseconds)?).ok()?;
-    Some(TimeZone::UTC.to_datetime(at))
+    Timestamp::from_nanosecond(number.checked_mul(nanoseconds)?).ok()
 }
 
-fn iso(text: &str) -> Option<DateTime> {
+fn iso(text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(TimeZone::UTC.to_datetime(at));
+        return Some(at);
     }
-    text.parse::<DateTime>().ok()
+    TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()
 }
 
 #[cfg(test)]

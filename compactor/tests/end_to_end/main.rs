@@ -2,7 +2,9 @@
 
 mod cli;
 mod gates;
+mod given;
 mod partitions;
+mod people;
 mod property;
 mod rerun;
 mod s3;
