@@ -3,10 +3,11 @@
 use crate::error::{Error, ErrorKind};
 use crate::feed::ShardFeed;
 use crate::lease::{HeldLease, Lease};
+use crate::loss::{LossEvent, LossReason, OnLoss, unread_parents};
 use crate::shard::{self, Outcome, Shared};
 use crate::status::{ShardState, StatusBoard};
 use crate::topology::{first_position, may_start, missing_leases};
-use alluvial_record::ShardId;
+use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
 use alluvial_runtime::tasks::Tasks;
@@ -147,6 +148,9 @@ impl Coordinator {
         if due {
             let shards = self.shared.stream.shards().await?;
             let missing = missing_leases(&shards, &leases, self.shared.settings.start, self.clock.now_millis());
+            for parent in unread_parents(&shards, &leases, &missing) {
+                self.tell_gap(parent)?;
+            }
             for lease in &missing {
                 self.shared.leases.create(lease).await?;
             }
@@ -161,11 +165,25 @@ impl Coordinator {
             }
             if may_start(lease, &leases) && self.is_free(lease) {
                 self.start(lease).await?;
-            } else if lease.checkpoint != alluvial_record::Checkpoint::ShardEnd {
-                self.status.of(&lease.shard).enter(ShardState::Waiting);
+            } else if lease.checkpoint != Checkpoint::ShardEnd {
+                let waiting = may_start(lease, &leases);
+                let reason = if waiting { ShardState::WaitingLease } else { ShardState::WaitingParent };
+                self.status.of(&lease.shard).enter(reason);
             }
         }
         Ok(())
+    }
+
+    /// Tells that a shard came and went unread.
+    fn tell_gap(&self, shard: ShardId) -> Result<(), Error> {
+        let (from, to, reason) = (Checkpoint::TrimHorizon, None, LossReason::ParentGone);
+        let event = LossEvent { shard, from, to, reason };
+        let text = format!("{event}; to go on with what is left, set on_loss to \"continue\"");
+        self.shared.losses.tell(event);
+        match self.shared.settings.on_loss {
+            OnLoss::Halt => Err(Error::new(ErrorKind::Fatal, text)),
+            OnLoss::Continue => Ok(()),
+        }
     }
 
     fn is_running(&self, shard: &ShardId) -> bool {

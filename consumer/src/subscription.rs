@@ -9,10 +9,11 @@
 mod next;
 mod sdk;
 
-pub(crate) use next::{Cause, delay_before_next};
-pub(crate) use sdk::Sdk;
+pub(crate) use next::{Cause, Waits};
+pub(crate) use sdk::{Sdk, read_records};
 
 use crate::feed::Record;
+use crate::polling::{Poller, Polling};
 use crate::settings::Settings;
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
@@ -43,6 +44,8 @@ pub(crate) struct Event {
 pub(crate) enum Next {
     /// More events, or a new subscription from here.
     Continuation(String),
+    /// More events; there is nothing new to go on from, as after a poll that brought no records.
+    Unmoved,
     /// Nothing: the shard was split or merged into these.
     ShardEnd(Vec<Shard>),
 }
@@ -79,6 +82,8 @@ pub(crate) trait Events: Send {
 pub(crate) enum AnySource {
     /// See [`sdk`].
     Sdk(Sdk),
+    /// See [`crate::polling`].
+    Polling(Polling),
 }
 
 /// What one of the sources opened.
@@ -86,6 +91,8 @@ pub(crate) enum AnySource {
 pub(crate) enum AnyEvents {
     /// See [`sdk`].
     Sdk(sdk::Opened),
+    /// See [`crate::polling`].
+    Polling(Poller),
 }
 
 impl Source for AnySource {
@@ -94,6 +101,7 @@ impl Source for AnySource {
     async fn open(&self, shard: &ShardId, from: &From) -> Result<AnyEvents, Cause> {
         match self {
             Self::Sdk(source) => source.open(shard, from).await.map(AnyEvents::Sdk),
+            Self::Polling(source) => source.open(shard, from).await.map(AnyEvents::Polling),
         }
     }
 }
@@ -102,6 +110,7 @@ impl Events for AnyEvents {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         match self {
             Self::Sdk(events) => events.next().await,
+            Self::Polling(events) => events.next().await,
         }
     }
 }
