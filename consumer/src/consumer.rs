@@ -6,6 +6,9 @@ use crate::coordinator;
 use crate::error::Error;
 use crate::feed::ShardFeed;
 use crate::lease::LeaseTable;
+use crate::loss::Losses;
+use crate::polling::Polling;
+use crate::registration::Registration;
 use crate::settings::Settings;
 use crate::shard::Shared;
 use crate::status::StatusBoard;
@@ -87,15 +90,17 @@ impl Consumer {
         feeds: mpsc::Sender<ShardFeed>,
     ) -> Result<Self, Error> {
         let stream = Stream::find(clients.control, &settings.stream).await?;
-        let consumer_arn = stream.ensure_consumer(&settings.consumer_name).await?;
+        let registration = Registration::establish(&stream, &settings).await?;
         clients.leases.ensure().await?;
         let kind = settings.subscription;
         let shared = Arc::new(Shared {
             budget,
             settings,
-            subscriptions: AnySource::new(kind, clients.subscriptions, consumer_arn.clone()),
+            subscriptions: AnySource::new(kind, clients.subscriptions, registration.consumer_arn()),
+            polling: AnySource::Polling(Polling::new(stream.clone())),
             stream,
-            consumer_arn,
+            registration,
+            losses: Losses::default(),
             leases: clients.leases,
         });
         Ok(Self { shared, status: StatusBoard::default(), feeds, clock, random })
@@ -111,12 +116,21 @@ impl Consumer {
         self.shared.budget.clone()
     }
 
+    /// Records that passed out of retention before they were read; live while the consumer runs and after.
+    pub fn losses(&self) -> Losses {
+        self.shared.losses.clone()
+    }
+
     /// Reads every shard that is free until `stop` is cancelled, then waits until what was read is delivered
     /// ([`Settings::drain_grace`] at most), writes the last checkpoints and gives the leases back.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Fatal`] when a shard cannot be read any more; the others are drained first.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        coordinator::run(self.shared, self.status, self.feeds, stop, self.clock, self.random).await
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            ended = coordinator::run(self.shared, self.status, self.feeds, stop, self.clock, self.random) => ended,
+            never = shared.registration.maintain() => never,
+        }
     }
 }

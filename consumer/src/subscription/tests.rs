@@ -11,6 +11,7 @@ use tokio::time::Instant;
 fn shown(event: &Event) -> String {
     let next = match &event.next {
         Next::Continuation(number) => format!("continue after {number}"),
+        Next::Unmoved => "stay".into(),
         Next::ShardEnd(children) => format!("end, {children:?}"),
     };
     let records = event.records.iter().map(|record| {
