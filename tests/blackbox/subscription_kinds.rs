@@ -169,10 +169,10 @@ async fn faults_on_the_way_have_the_same_outcome_and_cost_no_whole_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_brings_nothing_and_an_expiry_is_an_end() {
     let world = World::start().await;
-    for kind in 0..KINDS.len() {
+    for (kind, name) in KINDS.iter().enumerate() {
         let mut subscription = world.open(kind).await.unwrap();
         // Nothing was put: the first event is a heartbeat, and comes in its own time.
-        assert!(timeout(Duration::from_millis(300), subscription.next()).await.is_err(), "{:?}", KINDS[kind]);
+        assert!(timeout(Duration::from_millis(300), subscription.next()).await.is_err(), "{name:?}");
         let (records, ended) = timeout(LIMIT, subscription.next()).await.unwrap().unwrap().expect("a heartbeat");
         assert!(records.is_empty() && !ended);
         world.emulator.control().expire_subscriptions();
@@ -182,7 +182,7 @@ async fn silence_brings_nothing_and_an_expiry_is_an_end() {
                 end => break end,
             }
         };
-        assert!(matches!(end, Ok(None)), "{:?}: {end:?}", KINDS[kind]);
+        assert!(matches!(end, Ok(None)), "{name:?}: {end:?}");
     }
     world.emulator.stop().await;
 }
