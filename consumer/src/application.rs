@@ -130,8 +130,11 @@ impl Application {
     pub fn feeds(self) -> (impl Future<Output = Result<(), Error>> + Send, mpsc::Receiver<ShardFeed>) {
         let Self { consumers, feeds, status, shard_label, stop, .. } = self;
         let reading = async move {
-            let token = stop.token.child_token();
-            while_reporting(&status, shard_label, consume(consumers, token)).await
+            // Taken as a whole: the part alone would be captured, and nobody would listen for signals any more.
+            let Stop { token, signals } = stop;
+            let ended = while_reporting(&status, shard_label, consume(consumers, token.child_token())).await;
+            drop(signals);
+            ended
         };
         (reading, feeds)
     }

@@ -29,6 +29,7 @@ pub struct ConsumerBuilder {
     streams: Vec<String>,
     application: String,
     lease_table: Option<String>,
+    multi_stream_leases: Option<bool>,
     leases: Option<LeaseTable>,
     worker: Option<String>,
     consumer_name: Option<String>,
@@ -50,6 +51,7 @@ impl Default for ConsumerBuilder {
             streams: Vec::new(),
             application: String::new(),
             lease_table: None,
+            multi_stream_leases: None,
             leases: None,
             worker: None,
             consumer_name: None,
@@ -97,6 +99,14 @@ impl ConsumerBuilder {
     /// Name of the DynamoDB table for leases. By default the application's.
     pub fn lease_table(mut self, name: impl Into<String>) -> Self {
         self.lease_table = Some(name.into());
+        self
+    }
+
+    /// Whether leases are kept as the Kinesis Client Library keeps them in its multi-stream mode. By default when there are
+    /// several streams; the two ways do not mix in a table, so that an application that may get a second stream says so from its
+    /// start.
+    pub fn multi_stream_leases(mut self, on: bool) -> Self {
+        self.multi_stream_leases = Some(on);
         self
     }
 
@@ -189,7 +199,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Leases of each stream that this worker takes at most, 1 or more. By default all.
+    /// Leases that this worker takes at most, over all streams, 1 or more. By default all.
     pub fn max_leases(mut self, leases: usize) -> Self {
         self.settings.max_leases = leases;
         self
@@ -274,7 +284,8 @@ impl ConsumerBuilder {
     /// [`crate::ErrorKind::Wait`] when AWS is out of reach.
     pub async fn connect(self) -> Result<Application, Error> {
         self.check()?;
-        connect::connect(self).await
+        // Several clients are made on the way: too large for the caller's stack.
+        Box::pin(connect::connect(self)).await
     }
 
     /// Connects, and runs as [`Application::run`] does.
@@ -282,7 +293,7 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of [`ConsumerBuilder::connect`] and [`Application::run`].
     pub async fn run<P: Processor>(self, make: impl FnMut(&ShardName) -> P) -> Result<(), Error> {
-        Box::pin(self.connect()).await?.run(make).await
+        self.connect().await?.run(make).await
     }
 
     /// Connects, and runs as [`Application::run_each`] does.
@@ -294,7 +305,7 @@ impl ConsumerBuilder {
         F: FnMut(Record) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<(), ProcessError>> + Send + 'static,
     {
-        Box::pin(self.connect()).await?.run_each(each).await
+        self.connect().await?.run_each(each).await
     }
 
     /// Connects, and hands out batches as [`Application::batches`] does.
@@ -302,7 +313,7 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of [`ConsumerBuilder::connect`].
     pub async fn batches(self) -> Result<Batches, Error> {
-        Ok(Box::pin(self.connect()).await?.batches())
+        Ok(self.connect().await?.batches())
     }
 }
 

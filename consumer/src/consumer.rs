@@ -77,11 +77,13 @@ impl Consumer {
     ) -> Result<(Self, mpsc::Receiver<ShardFeed>), Error> {
         let (feeds, receiver) = mpsc::channel(QUEUED_FEEDS);
         let budget = Budget::new(settings.budget_bytes);
-        Ok((Self::join(settings, clients, clock, random, budget, feeds).await?, receiver))
+        let stream = Stream::find(clients.control.clone(), &settings.stream).await?;
+        Ok((Self::join(stream, settings, clients, clock, random, budget, feeds).await?, receiver))
     }
 
     /// As [`Consumer::connect`], with a budget and a channel for feeds that other consumers of the process share.
     pub(crate) async fn join(
+        stream: Stream,
         settings: Settings,
         clients: Clients,
         clock: Clock,
@@ -89,7 +91,6 @@ impl Consumer {
         budget: Budget,
         feeds: mpsc::Sender<ShardFeed>,
     ) -> Result<Self, Error> {
-        let stream = Stream::find(clients.control, &settings.stream).await?;
         let registration = Registration::establish(&stream, &settings).await?;
         clients.leases.ensure().await?;
         let kind = settings.subscription;

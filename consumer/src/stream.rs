@@ -1,6 +1,7 @@
 //! The control plane of one stream: its shards, and our registration as an enhanced fan-out consumer.
 
 use crate::error::{Error, ErrorKind, kind_of_code};
+use crate::lease::StreamId;
 use crate::topology::Shard;
 use alluvial_record::{HashKeyRange, SequenceNumber, ShardId};
 use aws_sdk_kinesis::Client;
@@ -82,6 +83,11 @@ impl Stream {
         let hours = summary.and_then(|stream| u64::try_from(stream.retention_period_hours()).ok()).unwrap_or(24);
         let retention_millis = hours.saturating_mul(MILLIS_PER_HOUR);
         Ok(Self { client, name: name.to_owned(), arn, created_millis, retention_millis, listing: Arc::default() })
+    }
+
+    /// The stream as lease keys name it; `None` when Kinesis does not say when it was created.
+    pub(crate) fn id(&self) -> Option<StreamId> {
+        StreamId::of_arn(&self.arn, self.created_millis?)
     }
 
     /// When the stream was created, in milliseconds since 1970: a stream of the same name may have been there before.

@@ -162,11 +162,6 @@ impl AwsArgs {
 }
 
 impl Aws {
-    /// A configuration that was made elsewhere. It connects as it was told to, and subscriptions trust `trust`.
-    pub fn from_config(control: SdkConfig, trust: Trust) -> Self {
-        Self { control, trust }
-    }
-
     /// The emulator or another endpoint given by hand, with fixed credentials: for `demo` and tests.
     ///
     /// # Errors

@@ -111,7 +111,7 @@ async fn what_is_put_is_read_byte_for_byte_to_the_end_of_the_shard() {
     world.put(&put).await;
     let split = world.control.split_shard().stream_name("s").shard_to_split(SHARD);
     split.new_starting_hash_key((1_u128 << 127).to_string()).send().await.unwrap();
-    let read = world.read(usize::MAX).await;
+    let read = Box::pin(world.read(usize::MAX)).await;
     for (records, end) in &read {
         assert_eq!((content(records), end.as_str()), (put.clone(), "shard end"));
     }
@@ -125,7 +125,7 @@ async fn the_largest_record_arrives_whole() {
     let data: Vec<u8> = (0..1 << 18).flat_map(u32::to_le_bytes).collect();
     let put = vec![("k".to_owned(), data[..data.len() - 1].to_vec())];
     world.put(&put).await;
-    let read = world.read(1).await;
+    let read = Box::pin(world.read(1)).await;
     assert!(read.iter().all(|(records, _)| content(records) == put));
     same(&read);
     world.emulator.stop().await;
@@ -153,7 +153,7 @@ async fn faults_on_the_way_have_the_same_outcome_and_cost_no_whole_event() {
         let on = r#"{ service = "kinesis", operation = "SubscribeToShard" }"#;
         let plan = format!("[[fault]]\non = {on}\neffect = {{ {effect} }}\n");
         world.emulator.control().set_faults(&plan).unwrap_or_else(|error| panic!("{plan}: {error}"));
-        let read = world.read(put.len()).await;
+        let read = Box::pin(world.read(put.len())).await;
         for ((records, end), kind) in read.iter().zip(KINDS) {
             assert!(end.contains(expected), "{effect}: {kind:?} ended with {end:?}");
             // With GOAWAY, what is served already is served to its end.

@@ -60,6 +60,9 @@ impl ConsumerBuilder {
                 return Err(Error::setting("stream", format!("{stream:?} twice"), "each stream once"));
             }
         }
+        if self.multi_stream_leases == Some(false) && self.streams.len() > 1 {
+            return Err(Error::setting("multi_stream_leases", "false with several streams", "true"));
+        }
         if self.application.is_empty() {
             return Err(Error::setting("application", "missing", "a name that all workers of the application share"));
         }

@@ -81,5 +81,6 @@ fn what_is_said_twice_in_different_ways_is_refused() {
     let config = aws_types::SdkConfig::builder().build();
     refused(good().aws(config).region("eu-west-1"), "region", &["eu-west-1", "one of the two"]);
     let table = LeaseTable::Memory(MemoryLeases::default());
+    refused(good().stream("audit").multi_stream_leases(false), "multi_stream_leases", &["several"]);
     refused(good().leases(table).lease_table("t-t"), "lease_table", &["one of the two"]);
 }
