@@ -116,7 +116,8 @@ async fn streams_share_a_table_and_workers_share_the_streams() {
         stop_b.cancel();
     };
     let (a, b, ()) = tokio::join!(a, b, acting);
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     assert!(seen.lock().unwrap().values().all(|times| *times == 1), "handoffs repeat nothing");
     for row in rows(&aws).await {
         let (key, stream, shard) = (text(&row, "leaseKey"), text(&row, "streamName"), text(&row, "shardId"));
