@@ -6,7 +6,6 @@ use crate::coordinator;
 use crate::error::Error;
 use crate::feed::ShardFeed;
 use crate::lease::LeaseTable;
-use crate::loss::Losses;
 use crate::polling::Polling;
 use crate::registration::Registration;
 use crate::settings::Settings;
@@ -93,7 +92,7 @@ impl Consumer {
     ) -> Result<Self, Error> {
         let registration = Registration::establish(&stream, &settings).await?;
         clients.leases.ensure().await?;
-        let kind = settings.subscription;
+        let (kind, status) = (settings.subscription, StatusBoard::default());
         let shared = Arc::new(Shared {
             budget,
             settings,
@@ -101,13 +100,13 @@ impl Consumer {
             polling: AnySource::Polling(Polling::new(stream.clone())),
             stream,
             registration,
-            losses: Losses::default(),
+            losses: status.losses().clone(),
             leases: clients.leases,
         });
-        Ok(Self { shared, status: StatusBoard::default(), feeds, clock, random })
+        Ok(Self { shared, status, feeds, clock, random })
     }
 
-    /// What each shard is doing; live while the consumer runs and after.
+    /// What each shard is doing, and what was lost; live while the consumer runs and after.
     pub fn status(&self) -> StatusBoard {
         self.status.clone()
     }
@@ -115,11 +114,6 @@ impl Consumer {
     /// The byte budget; live while the consumer runs.
     pub fn budget(&self) -> Budget {
         self.shared.budget.clone()
-    }
-
-    /// Records that passed out of retention before they were read; live while the consumer runs and after.
-    pub fn losses(&self) -> Losses {
-        self.shared.losses.clone()
     }
 
     /// Reads every shard that is free until `stop` is cancelled, then waits until what was read is delivered

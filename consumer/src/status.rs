@@ -2,6 +2,7 @@
 
 use crate::feed::Record;
 use crate::lag::{InFlight, ShardLag, tip_lag};
+use crate::loss::Losses;
 use alluvial_record::ShardId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -328,14 +329,17 @@ impl ShardStatus {
     }
 }
 
-/// Every shard that this worker has read or waits for. Clones share it.
+/// Every shard that this worker has read or waits for, and what was lost. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct StatusBoard(Arc<Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>>);
+pub struct StatusBoard {
+    shards: Arc<Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>>,
+    losses: Losses,
+}
 
 impl StatusBoard {
     /// The status of `shard`, made where there is none.
     pub(crate) fn of(&self, shard: &ShardId) -> Arc<ShardStatus> {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(board.entry(shard.clone()).or_default())
     }
 
@@ -345,9 +349,14 @@ impl StatusBoard {
         shards.iter().filter_map(|(shard, status)| status.lag(stream, shard, now, now_millis)).collect()
     }
 
+    /// Records that passed out of retention before they were read.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
     /// All shards, in order of their names.
     pub fn snapshot(&self) -> Vec<(ShardId, Arc<ShardStatus>)> {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let board = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         board.iter().map(|(shard, status)| (shard.clone(), Arc::clone(status))).collect()
     }
 }

@@ -150,7 +150,7 @@ impl Site {
         let clients = Clients::new(&self.aws.control, &subscriptions, self.leases.clone());
         let random = fastrand::Rng::with_seed(7);
         let (consumer, mut feeds) = Consumer::connect(settings, clients, Clock::system(), random).await?;
-        let (status, losses) = (consumer.status(), consumer.losses());
+        let (status, losses) = (consumer.status(), consumer.status().losses().clone());
         let (stop, seen) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
         let (mut running, mut taking) = (JoinSet::new(), JoinSet::new());
         running.spawn(Box::pin(consumer.run(stop.clone())));
