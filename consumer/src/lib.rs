@@ -126,9 +126,12 @@ mod error;
 mod feed;
 mod lag;
 mod lease;
+mod loss;
 mod metrics;
+mod polling;
 mod processor;
 mod progress;
+mod registration;
 mod settings;
 mod shard;
 mod status;
@@ -151,10 +154,11 @@ pub use lease::{
     DeliveryGate, DynamoLeases, GarbledLease, Heartbeat, HeldLease, Lease, LeaseMode, LeaseTable, Listing,
     MemoryLeases, StreamId, Written,
 };
+pub use loss::{LossEvent, LossReason, Losses, OnLoss};
 pub use metrics::{METRICS, Metric, MetricKind};
 pub use processor::{DeadLetter, DeadLetters, EachRecord, OnError, ProcessError, Processor, Records, Then};
 pub use progress::{Ack, Progress};
-pub use settings::{Settings, SubscriptionKind};
+pub use settings::{Mode, Settings, SubscriptionKind};
 pub use status::{ShardState, ShardStatus, StatusBoard};
 #[cfg(any(test, feature = "conformance"))]
 pub use subscription::RawSubscription;
