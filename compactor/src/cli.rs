@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compact every object below SRC that no earlier run has compacted into DST
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the statements that make DST a table of Athena and Glue, Spark or DuckDB
     Ddl(DdlArgs),
 }

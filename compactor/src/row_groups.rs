@@ -2,11 +2,14 @@
 
 mod encoding;
 mod file;
+mod keys;
+mod sorted;
 
 pub(crate) use file::{FilePlan, plan_files, write_file};
 
 use crate::columns::{Batch, Table};
 use crate::error::Error;
+use crate::field_path::FieldPath;
 use crate::partition::Place;
 use crate::settings::Settings;
 use crate::spool::{Blob, Spool};
@@ -17,6 +20,10 @@ use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+/// Of a hundred values that a row group does not have, its bloom filter takes about one for one it may have.
+const FALSE_POSITIVES: f64 = 0.01;
 
 /// One row group, as a Parquet file of its own.
 #[derive(Debug, Clone)]
@@ -92,7 +99,8 @@ impl FragmentWriter {
 
 fn writer(first: &Batch, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
     let schema = first.columns.schema();
-    let properties = properties(&schema, settings, encoding::choose(&first.columns))?.build();
+    let properties =
+        properties(&schema, settings, encoding::choose(&first.columns, settings.byte_stream_split))?.build();
     Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
@@ -112,12 +120,52 @@ fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> 
         .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned());
     let mut choices = choices.into_iter();
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        let unseen = Choice::unseen(column.physical_type() == Type::DOUBLE);
+        let unseen = Choice::unseen(matches!(column.physical_type(), Type::DOUBLE | Type::FLOAT));
         builder = choices.next().unwrap_or(unseen).apply(column.path(), builder);
+        if settings.bloom.iter().any(|path| is_field(column.path(), path)) {
+            builder = builder.set_column_bloom_filter_fpp(column.path().clone(), FALSE_POSITIVES);
+        }
     }
     Ok(builder)
 }
 
+/// Whether a Parquet column is this field: lists and maps have levels of their own between a field and those below it.
+fn is_field(column: &ColumnPath, path: &FieldPath) -> bool {
+    let mut parts = column.parts().iter().map(String::as_str).peekable();
+    let mut names = path.names().iter().map(|name| &**name).peekable();
+    while let Some(part) = parts.next() {
+        if names.peek() == Some(&part) {
+            names.next();
+        } else if part == "list" && parts.peek() == Some(&"element") {
+            parts.next();
+        } else if part != "key_value" {
+            return false;
+        }
+    }
+    names.next().is_none()
+}
+
 fn plan_metadata(plan: &str) -> Vec<KeyValue> {
     vec![KeyValue::new("alluvial.plan".to_owned(), plan.to_owned())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_below_lists_and_maps() {
+        let is = |column: &[&str], path: &str| {
+            let column = ColumnPath::new(column.iter().map(|part| (*part).to_owned()).collect());
+            is_field(&column, &path.parse().expect("a path"))
+        };
+        assert!(is(&["id"], "id"));
+        assert!(is(&["user", "id"], "user.id"));
+        assert!(is(&["items", "list", "element", "id"], "items.id"));
+        assert!(is(&["tags", "list", "element"], "tags"));
+        assert!(is(&["m", "key_value", "value"], "m.value"));
+        assert!(!is(&["user", "id"], "user"));
+        assert!(!is(&["user", "id"], "id"));
+        assert!(!is(&["items", "list", "element", "id"], "items"));
+    }
 }

@@ -1,8 +1,10 @@
 //! What a run is told: where from, where to, and its bounds.
 
 use crate::error::Error;
+use crate::field_path::FieldPath;
 use crate::location::Location;
 use crate::partition::{self, PartitionBy, Unit};
+use crate::sort_by::SortBy;
 use crate::types::FixedSchema;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -45,6 +47,12 @@ pub struct Settings {
     /// A field that rows are partitioned by is a column of the files too. Without this, it is one only where a folder
     /// does not tell its values: the empty string, or more than 180 bytes.
     pub write_partition_columns: bool,
+    /// What the rows of a file are sorted by. A field that is missing, or that is a list or struct, sorts nothing.
+    pub sort: Vec<SortBy>,
+    /// Fields that get a bloom filter in every row group.
+    pub bloom: Vec<FieldPath>,
+    /// Doubles may be stored with their bytes split, where that is smaller. Spark's vectorised reader cannot read it.
+    pub byte_stream_split: bool,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -86,6 +94,9 @@ impl Settings {
             mismatch: Mismatch::Overflow,
             partition_by: vec![PartitionBy::Key(Unit::Hour)],
             write_partition_columns: false,
+            sort: Vec::new(),
+            bloom: Vec::new(),
+            byte_stream_split: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
@@ -112,6 +123,11 @@ impl Settings {
     /// Encoded bytes of a row group, given what memory there is.
     pub(crate) fn group_bytes(&self) -> usize {
         self.row_group_bytes.min(self.target_file_bytes).min(self.memory_bytes / (4 * self.threads.max(1)))
+    }
+
+    /// Bytes of columns in memory that a thread sorts at once.
+    pub(crate) fn sort_bytes(&self) -> usize {
+        (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 512 * MIB)
     }
 
     /// Row groups of fewer bytes are put together with their neighbours.

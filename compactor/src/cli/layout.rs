@@ -13,6 +13,15 @@ pub(crate) struct LayoutArgs {
     /// Keep fields that rows are partitioned by as columns of the files too
     #[arg(long)]
     write_partition_columns: bool,
+    /// Fields that the rows of a file are sorted by: FIELD or FIELD:desc. Helps readers to skip; costs a second encoding
+    #[arg(long, value_delimiter = ',', value_name = "BY")]
+    sort: Vec<String>,
+    /// Fields that get a bloom filter, for look-ups of single values
+    #[arg(long, value_delimiter = ',', value_name = "FIELD")]
+    bloom: Vec<String>,
+    /// Split the bytes of doubles where that is smaller. Spark's vectorised reader cannot read such columns
+    #[arg(long)]
+    byte_stream_split: bool,
 }
 
 impl LayoutArgs {
@@ -25,6 +34,9 @@ impl LayoutArgs {
             [none] if none == "none" => Vec::new(),
             by => by.iter().map(|by| by.parse::<PartitionBy>()).collect::<Result<_, _>>()?,
         };
+        settings.sort = self.sort.iter().map(|by| by.parse()).collect::<Result<_, _>>()?;
+        settings.bloom = self.bloom.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
+        settings.byte_stream_split = self.byte_stream_split;
         settings.write_partition_columns = self.write_partition_columns;
         Ok(())
     }

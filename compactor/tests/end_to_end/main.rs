@@ -3,6 +3,7 @@
 mod cli;
 mod gates;
 mod given;
+mod layout;
 mod partitions;
 mod people;
 mod property;
