@@ -16,7 +16,7 @@ pub(crate) use write::{Written, write};
 use crate::columns::{Bounds, Schema, Table};
 use crate::decode::Loss;
 use crate::error::Error;
-use crate::partition::PartitionBy;
+use crate::partition::{Levels, PartitionBy};
 use crate::plan::Plan;
 use crate::report::{Phase, Progress};
 use crate::row_groups::Fragment;
@@ -107,7 +107,11 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     check_fields(&table)?;
     let mut schema = Schema::of(table, job.bounds());
     if !job.settings.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
-        let columns: Vec<&str> = job.settings.partition_by.iter().filter_map(PartitionBy::column).collect();
+        // A level that had to take another name does not stand for the column.
+        let levels = Levels::beside(&job.settings.partition_by, &schema);
+        let is_level = |name: &&str| levels.names().iter().any(|level| level == name);
+        let columns: Vec<&str> =
+            job.settings.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
         schema.leave_out(&columns);
     }
     Ok(Reading { schema, units })

@@ -126,7 +126,7 @@ fn warn(fields: &[(Box<str>, Type)], within: &str, warnings: &mut Vec<String>) {
             ));
         }
         if name.is_empty() || name.chars().any(|character| matches!(character, ',' | ';' | '\0'..='\x1f')) {
-            warnings.push(format!("{within}{name:?} is a name that Athena and Glue do not take"));
+            warnings.push(format!("{within}{name:?} is a name that Athena, Glue and DuckDB do not take as it is"));
         }
         let path = format!("{within}{name}.");
         let mut inner = kind;

@@ -128,6 +128,12 @@ async fn times_of_every_kind_and_what_is_no_time() {
 }
 
 #[tokio::test]
+async fn a_field_whose_name_would_hide_its_folder_stays_a_column() {
+    let (world, _) = compact(&[json!({"_type": "x", "n": 1})], &["_type"]).await;
+    assert_eq!(folders(&world)["partition__type=x"], [json!({"_type": "x", "n": 1})]);
+}
+
+#[tokio::test]
 async fn no_partitions_at_all() {
     let (world, report) = compact(&[json!({"n": 1})], &[]).await;
     assert_eq!(report.partitions, 1);
