@@ -1,15 +1,25 @@
 //! The command line: what was typed, and what is shown.
 
-use alluvial_compactor::{Error, ErrorKind, Location, Phase, Progress, Report, Settings};
+mod ddl;
+mod layout;
+mod progress;
+mod schema;
+mod show;
+
+use alluvial_compactor::{Error, ErrorKind, Location, Settings};
 use alluvial_runtime::aws::AwsArgs;
 use alluvial_runtime::exit::{self, Exit, Failure};
 use alluvial_runtime::shutdown::Shutdown;
 use alluvial_runtime::telemetry::LogArgs;
 use clap::{Args, Parser, Subcommand};
-use std::fmt::Write as _;
+use ddl::DdlArgs;
+use layout::LayoutArgs;
+use progress::ProgressLines;
+use schema::SchemaArgs;
+use serde::Serialize;
+use show::{planned, summary};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 /// Turns the gzip objects that Firehose leaves in S3 into Parquet
 #[derive(Debug, Parser)]
@@ -24,7 +34,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compact every object below SRC that no earlier run has compacted into DST
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Print the statements that make DST a table of Athena and Glue, Spark or DuckDB
+    Ddl(DdlArgs),
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +48,9 @@ struct RunArgs {
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Size of a Parquet file, about, as in 256MiB
     #[arg(long, default_value = "256MiB", value_parser = parse_bytes, value_name = "SIZE")]
     target_size: usize,
@@ -48,9 +63,6 @@ struct RunArgs {
     /// Where a temporary file goes when row groups do not fit in memory; $TMPDIR unless given
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
-    /// Make timestamps of strings that are all 2026-11-23T05:00:00Z, or all so with 3 or 6 digits of a fraction
-    #[arg(long)]
-    timestamps: bool,
     /// How hard zstd tries, 1 to 22
     #[arg(long, default_value_t = 3, value_name = "LEVEL")]
     zstd_level: i32,
@@ -61,6 +73,10 @@ struct RunArgs {
     #[arg(long, default_value = "64GiB", value_parser = parse_bytes, value_name = "SIZE")]
     max_object: usize,
     #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
     aws: AwsArgs,
 }
 
@@ -68,30 +84,57 @@ impl Cli {
     /// Does what was asked.
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         self.log.init();
-        let Command::Run(args) = self.command;
-        let mut settings = Settings::new(args.src, args.dst);
-        settings.target_file_bytes = args.target_size;
-        settings.threads = args.threads.unwrap_or(settings.threads);
-        settings.memory_bytes = args.memory;
-        settings.spool_dir = args.spool_dir.unwrap_or(settings.spool_dir);
-        settings.zstd_level = args.zstd_level;
-        settings.timestamps = args.timestamps;
-        settings.max_row_bytes = args.max_row;
-        settings.max_object_bytes = args.max_object as u64;
-        settings.check().map_err(failure)?;
-        let s3 = if settings.src.is_s3() || settings.dst.is_s3() { Some(client(&args.aws).await?) } else { None };
+        match self.command {
+            Command::Run(args) => args.run().await,
+            Command::Ddl(args) => args.run().await,
+        }
+    }
+}
+
+impl RunArgs {
+    async fn run(self) -> Result<Exit, Failure> {
+        let settings = self.settings().map_err(failure)?;
+        let s3 = if settings.src.is_s3() || settings.dst.is_s3() { Some(client(&self.aws).await?) } else { None };
+        if self.dry_run {
+            let preview = alluvial_compactor::preview(&settings, s3).await.map_err(failure)?;
+            print(&if self.json { json(&preview)? } else { planned(&preview) })?;
+            return Ok(Exit::Done);
+        }
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::internal(format!("signals: {error}")))?;
-        let progress = ProgressLines::default();
+        let progress = ProgressLines::new();
         let report = tokio::select! {
             report = alluvial_compactor::run(&settings, s3, |at| progress.show(at)) => report.map_err(failure)?,
             () = cancelled(&shutdown) => {
+                progress.end();
                 return Err(Failure::internal("interrupted; run it again, it takes back what was half done"));
             }
         };
-        let text = if args.json { json(&report)? } else { summary(&report) };
-        io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::internal(format!("stdout: {error}")))?;
+        progress.end();
+        print(&if self.json { json(&report)? } else { summary(&report) })?;
         Ok(if report.is_complete() { Exit::Done } else { Exit::Partial })
     }
+
+    /// What was typed.
+    fn settings(&self) -> Result<Settings, Error> {
+        let mut settings = Settings::new(self.src.clone(), self.dst.clone());
+        settings.target_file_bytes = self.target_size;
+        settings.threads = self.threads.unwrap_or(settings.threads);
+        settings.memory_bytes = self.memory;
+        if let Some(folder) = &self.spool_dir {
+            settings.spool_dir.clone_from(folder);
+        }
+        settings.zstd_level = self.zstd_level;
+        settings.max_row_bytes = self.max_row;
+        settings.max_object_bytes = self.max_object as u64;
+        self.schema.apply(&mut settings)?;
+        self.layout.apply(&mut settings)?;
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::internal(format!("stdout: {error}")))
 }
 
 async fn cancelled(shutdown: &Shutdown) {
@@ -115,58 +158,9 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-fn json(report: &Report) -> Result<String, Failure> {
+fn json(report: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(report).map_err(|error| Failure::internal(format!("report: {error}")))?;
     Ok(text + "\n")
-}
-
-/// The report for people. Writing to a string cannot fail.
-fn summary(report: &Report) -> String {
-    let mut text = String::new();
-    if report.already_done {
-        let skipped = report.skipped_objects;
-        writeln!(text, "nothing to do: all {skipped} objects of {} were compacted before", report.source).ok();
-        return text;
-    }
-    let Report { objects, members, rows, files, partitions, .. } = report;
-    writeln!(text, "compacted {} into {}", report.source, report.destination).ok();
-    writeln!(text, "  objects      {objects} ({members} gzip members, {})", size(report.bytes_in)).ok();
-    writeln!(text, "  rows         {rows} ({} of JSON)", size(report.bytes_json)).ok();
-    writeln!(text, "  files        {files} in {partitions} partitions ({})", size(report.bytes_out)).ok();
-    writeln!(text, "  columns      {}", report.schema.len()).ok();
-    if report.spilled_bytes > 0 {
-        writeln!(text, "  spilled      {} of row groups to disk", size(report.spilled_bytes)).ok();
-    }
-    if report.skipped_objects > 0 {
-        writeln!(text, "  skipped      {} objects that were compacted before", report.skipped_objects).ok();
-    }
-    if report.hidden_objects > 0 {
-        writeln!(text, "  hidden       {} objects whose names begin with _ or .", report.hidden_objects).ok();
-    }
-    if report.replaced_surrogates > 0 {
-        writeln!(text, "  replaced     {} half surrogate pairs, by U+FFFD", report.replaced_surrogates).ok();
-    }
-    if let Some(file) = &report.quarantine {
-        let (rows, ranges) = (report.quarantined_rows, report.quarantined_members);
-        writeln!(text, "  QUARANTINED  {rows} rows and {ranges} damaged ranges, see {}/{file}", report.destination)
-            .ok();
-    }
-    for loss in report.losses.iter().take(10) {
-        writeln!(text, "    {} at byte {} ({} bytes): {}", loss.object, loss.offset, loss.bytes, loss.reason).ok();
-    }
-    writeln!(text, "  took         {:.1} s", report.seconds).ok();
-    text
-}
-
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["bytes", "kB", "MB", "GB"] {
-        if value < 1000.0 {
-            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
 }
 
 /// Bytes, as in `1048576`, `1MiB`, `1 MB`.
@@ -188,43 +182,18 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(factor).ok_or_else(|| "that is too large".to_owned())
 }
 
-/// One line on stderr for every phase and every tenth of it.
-#[derive(Debug, Default)]
-struct ProgressLines {
-    last: Mutex<Option<(Phase, u64)>>,
-}
-
-impl ProgressLines {
-    fn show(&self, at: Progress) {
-        let tenths = (at.objects * 10).checked_div(at.total_objects).unwrap_or(0);
-        let Ok(mut last) = self.last.lock() else { return };
-        if last.replace((at.phase, tenths)) == Some((at.phase, tenths)) {
-            return;
-        }
-        // A closed stderr is no reason to stop.
-        let Progress { phase, objects, total_objects, rows, .. } = at;
-        let mut stderr = io::stderr();
-        match total_objects {
-            0 => writeln!(stderr, "{phase}").ok(),
-            _ => writeln!(stderr, "{phase} {objects}/{total_objects} objects, {rows} rows").ok(),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_read_and_print() {
+    fn sizes_read() {
         assert_eq!(parse_bytes("256MiB"), Ok(256 << 20));
         assert_eq!(parse_bytes("10 MB"), Ok(10_000_000));
         assert_eq!(parse_bytes("7"), Ok(7));
         for bad in ["", "MiB", "1.5MiB", "1 parsec", "99999999999999999999GiB"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }
-        assert_eq!(size(999), "999 bytes");
-        assert_eq!(size(265_836_802), "265.8 MB");
     }
 
     #[test]

@@ -13,12 +13,10 @@ use serde::de::DeserializeOwned;
 ///
 /// One compactor at a time: the files of another one that is publishing right now would be taken back too.
 pub(crate) async fn recover(store: &Store) -> Result<Vec<Manifest>, Error> {
-    let mut done: Vec<Manifest> = Vec::new();
+    let done = done(store).await?;
     let mut intents: Vec<Intent> = Vec::new();
     for object in store.list(manifest::FOLDER).await? {
-        if object.name.ends_with(".json") {
-            done.extend(read(store, &object.name).await?);
-        } else if object.name.ends_with(".intent") {
+        if object.name.ends_with(".intent") {
             intents.extend(read(store, &object.name).await?);
         }
     }
@@ -32,6 +30,17 @@ pub(crate) async fn recover(store: &Store) -> Result<Vec<Manifest>, Error> {
         store.delete(&Intent::name(&intent.plan)).await?;
     }
     store.clear_staging().await?;
+    Ok(done)
+}
+
+/// Reads what is done, and changes nothing.
+pub(crate) async fn done(store: &Store) -> Result<Vec<Manifest>, Error> {
+    let mut done: Vec<Manifest> = Vec::new();
+    for object in store.list(manifest::FOLDER).await? {
+        if object.name.ends_with(".json") {
+            done.extend(read(store, &object.name).await?);
+        }
+    }
     Ok(done)
 }
 

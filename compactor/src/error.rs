@@ -65,6 +65,19 @@ pub enum Error {
         /// The object's full name.
         object: String,
     },
+    /// A row does not fit the schema that was given, and the settings say that this stops the run.
+    #[error(
+        "{object}, text byte {text_offset}: {misfit}; change the schema, or let such rows be quarantined or such values \
+         go to the overflow"
+    )]
+    Misfit {
+        /// The object's full name.
+        object: String,
+        /// Of the row, in the object's decoded text.
+        text_offset: u64,
+        /// What does not fit.
+        misfit: String,
+    },
     /// A manifest in the destination cannot be read.
     #[error("{path} is not a manifest of this program")]
     Manifest {
@@ -104,7 +117,7 @@ impl Error {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Usage(_) | Self::Overwritten { .. } => ErrorKind::Usage,
+            Self::Usage(_) | Self::Overwritten { .. } | Self::Misfit { .. } => ErrorKind::Usage,
             Self::Remote { .. } => ErrorKind::Remote,
             _ => ErrorKind::Internal,
         }

@@ -4,7 +4,9 @@
 //! rows become row groups, with the columns known by then. Once all are read the schema is known, and the row groups
 //! become files. So the files do not depend on which thread was faster.
 
+mod builder;
 mod feed;
+mod route;
 mod units;
 mod work;
 mod write;
@@ -14,6 +16,7 @@ pub(crate) use write::{Written, write};
 use crate::columns::{Bounds, Schema, Table};
 use crate::decode::Loss;
 use crate::error::Error;
+use crate::partition::{Levels, PartitionBy};
 use crate::plan::Plan;
 use crate::report::{Phase, Progress};
 use crate::row_groups::Fragment;
@@ -58,6 +61,10 @@ pub(crate) struct UnitRead {
     pub(crate) objects: Vec<ObjectRead>,
     pub(crate) quarantined_rows: u64,
     pub(crate) replaced: u64,
+    /// Rows of which something has no place in the schema that was given, and is in the overflow.
+    pub(crate) unfit: u64,
+    /// Rows whose folder does not tell all of what they are partitioned by.
+    pub(crate) untold: u64,
 }
 
 /// What an object holds.
@@ -89,6 +96,7 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     let reading = read_units(job, plan, &units, news);
     let telling = async {
         let mut meter = Meter::new(Phase::Reading, plan.inputs.len(), plan.bytes());
+        progress(meter.progress);
         while let Some((bytes, rows)) = heard.recv().await {
             progress(meter.done(bytes, rows));
         }
@@ -97,7 +105,16 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     let units = units?;
     let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), job.bounds()));
     check_fields(&table)?;
-    Ok(Reading { schema: Schema::of(table, job.bounds()), units })
+    let mut schema = Schema::of(table, job.bounds());
+    if !job.settings.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
+        // A level that had to take another name does not stand for the column.
+        let levels = Levels::beside(&job.settings.partition_by, &schema);
+        let is_level = |name: &&str| levels.names().iter().any(|level| level == name);
+        let columns: Vec<&str> =
+            job.settings.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
+        schema.leave_out(&columns);
+    }
+    Ok(Reading { schema, units })
 }
 
 async fn read_units(

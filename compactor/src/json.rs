@@ -12,6 +12,7 @@ mod text;
 mod value;
 
 pub(crate) use canonical::{quote, write_canonical};
+pub(crate) use number::{EXACT_IN_DOUBLE, double, integer};
 pub(crate) use parser::{Parser, Step, Syntax};
 pub(crate) use text::unescape;
-pub(crate) use value::Value;
+pub(crate) use value::{Kind, Value};

@@ -43,8 +43,10 @@
 //! 4 MiB of JSON, and a row group that is being encoded.
 //!
 //! # Output
-//! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key; then
-//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`. A data column named
+//! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key, or other folders by
+//! [`Settings::partition_by`]; then
+//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`; and `_schema.json`, the
+//! columns of the whole table. A data column named
 //! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
 //! manifest lists are not read again, so a re-run adds nothing; what a crashed run made visible, the next one takes
 //! back first. (In S3, a crashed run also leaves multipart uploads that nobody sees: give the bucket a lifecycle rule
@@ -52,8 +54,10 @@
 
 mod columns;
 mod commit;
+mod ddl;
 mod decode;
 mod error;
+mod field_path;
 mod job;
 mod json;
 mod list;
@@ -61,17 +65,28 @@ mod location;
 mod manifest;
 mod outlet;
 mod partition;
+mod peak;
 mod plan;
+mod preview;
 mod quarantine;
 mod report;
 mod row_groups;
 mod run;
 mod settings;
+mod sort_by;
 mod spool;
 mod store;
+mod table;
+mod types;
 
+pub use ddl::{Engine, ddl};
 pub use error::{Error, ErrorKind};
+pub use field_path::FieldPath;
 pub use location::Location;
+pub use partition::{PartitionBy, Unit};
+pub use preview::{Preview, preview};
 pub use report::{LossReport, Phase, Progress, Report};
 pub use run::run;
-pub use settings::Settings;
+pub use settings::{Mismatch, Settings};
+pub use sort_by::SortBy;
+pub use types::FixedSchema;

@@ -1,22 +1,22 @@
-//! Which Hive partition an object's rows belong to.
+//! Which Hive partition rows belong to: by their object's key, by a field, or by a time in a field.
 
-use crate::columns::Schema;
+mod by;
+mod escape;
+mod place;
+mod time;
+
+pub use by::PartitionBy;
+pub(crate) use by::check;
+pub(crate) use place::{Levels, Place, Placer};
+pub use time::Unit;
+pub(crate) use time::instant_of;
+
 use jiff::civil::Date;
-
-/// Hive's name for "not known".
-const DEFAULT: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The hour in which Firehose received the object's first record, in the time zone of its delivery stream, as the key
 /// gives it. `None` where the key gives none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hour(Option<(Date, i8)>);
-
-/// The names of the partition columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
-    date: String,
-    hour: String,
-}
 
 impl Hour {
     /// The last `YYYY/MM/DD/HH/` of the key, or `dt=YYYY-MM-DD/hour=HH/`.
@@ -43,28 +43,9 @@ impl Hour {
         Self(plain.or(hive))
     }
 
-    /// The folder of the partition.
-    pub(crate) fn folder(self, names: &Names) -> String {
-        let Names { date, hour } = names;
-        match self.0 {
-            Some((day, number)) => format!("{date}={day}/{hour}={number:02}"),
-            None => format!("{date}={DEFAULT}/{hour}={DEFAULT}"),
-        }
-    }
-}
-
-impl Names {
-    /// `dt` and `hour`, with `partition_` before a name that is a column of the data: engines that find one name in
-    /// both places take either value, or refuse the table.
-    pub(crate) fn beside(schema: &Schema) -> Self {
-        let free = |name: &str| {
-            let mut name = name.to_owned();
-            while schema.has(&name) {
-                name.insert_str(0, "partition_");
-            }
-            name
-        };
-        Self { date: free("dt"), hour: free("hour") }
+    /// The day and the hour, if the key gives them.
+    pub(crate) fn known(self) -> Option<(Date, i8)> {
+        self.0
     }
 }
 
@@ -94,10 +75,9 @@ fn year_of(part: &str) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::{Bounds, Builder};
 
-    fn folder(key: &str) -> String {
-        Hour::of_key(key).folder(&Names { date: "dt".into(), hour: "hour".into() })
+    fn hour(key: &str) -> Option<String> {
+        Hour::of_key(key).known().map(|(day, hour)| format!("{day} {hour:02}"))
     }
 
     #[test]
@@ -110,12 +90,12 @@ mod tests {
             "s3://lake/2025/01/01/00/2026/11/23/05/orders",
             "2026/11/23/05/x/y",
         ] {
-            assert_eq!(folder(key), "dt=2026-11-23/hour=05", "{key}");
+            assert_eq!(hour(key).as_deref(), Some("2026-11-23 05"), "{key}");
         }
     }
 
     #[test]
-    fn what_is_no_hour_is_the_default_partition() {
+    fn what_is_no_hour_is_not_known() {
         for key in [
             "orders",
             "",
@@ -126,16 +106,7 @@ mod tests {
             "raw/12026/11/23/05/orders",
             "raw/\u{20ac}2026x/11/23/05/orders",
         ] {
-            assert_eq!(folder(key), format!("dt={DEFAULT}/hour={DEFAULT}"), "{key}");
+            assert_eq!(hour(key), None, "{key}");
         }
-    }
-
-    #[test]
-    fn a_column_of_the_same_name_moves_the_partition_aside() {
-        let bounds = Bounds { max_columns: 10, max_nesting: 8 };
-        let mut builder = Builder::new(bounds, 8, 100);
-        builder.append(r#"{"DT":1,"partition_dt":2}"#).expect("a row");
-        let names = Names::beside(&Schema::of(builder.finish().expect("a batch").table, bounds));
-        assert_eq!(names, Names { date: "partition_partition_dt".into(), hour: "hour".into() });
     }
 }

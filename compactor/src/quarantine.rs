@@ -1,6 +1,6 @@
 //! What could not become a row, one JSON object a line.
 
-use crate::decode::{Loss, Origin, RowFault};
+use crate::decode::{Loss, Origin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -31,7 +31,12 @@ pub(crate) fn file_name(plan: &str) -> String {
 }
 
 /// The line for a bad row.
-pub(crate) fn row(object: &str, raw: &[u8], fault: RowFault, origin: Origin) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn row(
+    object: &str,
+    raw: &[u8],
+    fault: &dyn std::fmt::Display,
+    origin: Origin,
+) -> Result<Vec<u8>, serde_json::Error> {
     let text = std::str::from_utf8(raw).ok();
     line(&Entry {
         object,
@@ -66,12 +71,13 @@ fn line(entry: &Entry<'_>) -> Result<Vec<u8>, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::RowFault;
 
     #[test]
     fn raw_bytes_survive_as_text_or_base64() {
         let origin = Origin { offset: 5, text_offset: 7 };
         let parse = |raw: &[u8]| -> serde_json::Value {
-            let line = row("s3://b/o", raw, RowFault::CutByEnd, origin).expect("JSON");
+            let line = row("s3://b/o", raw, &RowFault::CutByEnd, origin).expect("JSON");
             serde_json::from_slice(&line).expect("JSON")
         };
         assert_eq!(

@@ -51,8 +51,21 @@ pub struct Report {
     pub quarantine: Option<String>,
     /// Halves of UTF-16 surrogate pairs that became U+FFFD.
     pub replaced_surrogates: u64,
+    /// Rows with a value that the schema which was given has no place for: it is in `_overflow`.
+    pub unfit_rows: u64,
+    /// Rows that are partitioned by a value that their folder does not tell: the empty string, or one of more than 180
+    /// bytes. They lie in the default partition, and the files have the column.
+    pub untold_rows: u64,
     /// Arrow types by column.
     pub schema: BTreeMap<String, String>,
+    /// The levels of the partitions' folders, from the outermost.
+    pub partition_columns: Vec<String>,
+    /// What differs from the table as earlier runs left it: columns that are new or wider, other partitions.
+    pub schema_changes: Vec<String>,
+    /// Names of columns that some engines do not tell apart, or do not take.
+    pub warnings: Vec<String>,
+    /// The most resident memory that the process has had; `None` where the system does not say.
+    pub peak_memory_bytes: Option<u64>,
     /// Bytes of row groups that were put aside on disk, because memory did not hold all of them until the schema was
     /// known.
     pub spilled_bytes: u64,

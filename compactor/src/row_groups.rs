@@ -2,11 +2,15 @@
 
 mod encoding;
 mod file;
+mod keys;
+mod sorted;
 
 pub(crate) use file::{FilePlan, plan_files, write_file};
 
 use crate::columns::{Batch, Table};
 use crate::error::Error;
+use crate::field_path::FieldPath;
+use crate::partition::Place;
 use crate::settings::Settings;
 use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
@@ -16,6 +20,10 @@ use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+/// Of a hundred values that a row group does not have, its bloom filter takes about one for one it may have.
+const FALSE_POSITIVES: f64 = 0.01;
 
 /// One row group, as a Parquet file of its own.
 #[derive(Debug, Clone)]
@@ -25,12 +33,15 @@ pub(crate) struct Fragment {
     /// What its columns are.
     pub(crate) table: Table,
     pub(crate) has_overflow: bool,
+    /// Where its rows go.
+    pub(crate) place: Place,
 }
 
 /// Encodes batches of one unit to row groups of bounded size.
 pub(crate) struct FragmentWriter {
     settings: Settings,
     spool: Spool,
+    place: Place,
     open: Option<Open>,
 }
 
@@ -42,8 +53,8 @@ struct Open {
 }
 
 impl FragmentWriter {
-    pub(crate) fn new(settings: Settings, spool: Spool) -> Self {
-        Self { settings, spool, open: None }
+    pub(crate) fn new(settings: Settings, spool: Spool, place: Place) -> Self {
+        Self { settings, spool, place, open: None }
     }
 
     /// Appends a batch. Returns row groups that are complete by that.
@@ -77,18 +88,19 @@ impl FragmentWriter {
         let Some(open) = self.open.take() else { return Ok(None) };
         let Open { writer, rows, table, has_overflow } = open;
         let blob = self.spool.put(writer.into_inner()?)?;
-        Ok(Some(Fragment { blob, rows, table, has_overflow }))
+        Ok(Some(Fragment { blob, rows, table, has_overflow, place: self.place.clone() }))
     }
 
-    /// Forgets the row group that is open.
-    pub(crate) fn discard(&mut self) {
-        self.open = None;
+    /// Bytes of memory that the open row group takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.writer.memory_size())
     }
 }
 
 fn writer(first: &Batch, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
     let schema = first.columns.schema();
-    let properties = properties(&schema, settings, encoding::choose(&first.columns))?.build();
+    let properties =
+        properties(&schema, settings, encoding::choose(&first.columns, settings.byte_stream_split))?.build();
     Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
@@ -108,12 +120,52 @@ fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> 
         .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned());
     let mut choices = choices.into_iter();
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        let unseen = Choice::unseen(column.physical_type() == Type::DOUBLE);
+        let unseen = Choice::unseen(matches!(column.physical_type(), Type::DOUBLE | Type::FLOAT));
         builder = choices.next().unwrap_or(unseen).apply(column.path(), builder);
+        if settings.bloom.iter().any(|path| is_field(column.path(), path)) {
+            builder = builder.set_column_bloom_filter_fpp(column.path().clone(), FALSE_POSITIVES);
+        }
     }
     Ok(builder)
 }
 
+/// Whether a Parquet column is this field: lists and maps have levels of their own between a field and those below it.
+fn is_field(column: &ColumnPath, path: &FieldPath) -> bool {
+    let mut parts = column.parts().iter().map(String::as_str).peekable();
+    let mut names = path.names().iter().map(|name| &**name).peekable();
+    while let Some(part) = parts.next() {
+        if names.peek() == Some(&part) {
+            names.next();
+        } else if part == "list" && parts.peek() == Some(&"element") {
+            parts.next();
+        } else if part != "key_value" {
+            return false;
+        }
+    }
+    names.next().is_none()
+}
+
 fn plan_metadata(plan: &str) -> Vec<KeyValue> {
     vec![KeyValue::new("alluvial.plan".to_owned(), plan.to_owned())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_below_lists_and_maps() {
+        let is = |column: &[&str], path: &str| {
+            let column = ColumnPath::new(column.iter().map(|part| (*part).to_owned()).collect());
+            is_field(&column, &path.parse().expect("a path"))
+        };
+        assert!(is(&["id"], "id"));
+        assert!(is(&["user", "id"], "user.id"));
+        assert!(is(&["items", "list", "element", "id"], "items.id"));
+        assert!(is(&["tags", "list", "element"], "tags"));
+        assert!(is(&["m", "key_value", "value"], "m.value"));
+        assert!(!is(&["user", "id"], "user"));
+        assert!(!is(&["user", "id"], "id"));
+        assert!(!is(&["items", "list", "element", "id"], "items"));
+    }
 }

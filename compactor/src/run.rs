@@ -5,11 +5,14 @@ use crate::error::Error;
 use crate::job::{self, Job, ObjectRead, Reading, Written};
 use crate::list::{self, Listing};
 use crate::manifest::{ConsumedInput, Manifest};
+use crate::partition::Levels;
+use crate::peak::peak_memory;
 use crate::plan::Plan;
 use crate::report::{LISTED_LOSSES, LossReport, Phase, Progress, Report};
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::table::TableSchema;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -52,6 +55,7 @@ pub async fn run(
     report.destination = settings.dst.to_string();
     report.skipped_objects = plan.skipped;
     report.hidden_objects = hidden_objects;
+    report.peak_memory_bytes = peak_memory();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -66,8 +70,16 @@ async fn compact(
     let written = job::write(job, plan, &mut reading, progress).await?;
     progress(begun(Phase::Committing));
     let manifest = manifest(job, plan, &reading, &written);
-    let report = report(job, plan, &reading, &written, &manifest);
+    let levels = Levels::beside(&job.settings.partition_by, &reading.schema);
+    let mut report = report(job, plan, &reading, &written, &manifest);
+    let table = TableSchema::new(&reading.schema, levels.names());
+    let earlier = TableSchema::read(&job.destination).await?;
+    report.partition_columns.clone_from(&table.partitions);
+    report.warnings = table.warnings();
+    report.warnings.extend(misnamed(plan, &reading));
+    report.schema_changes = earlier.as_ref().map(|earlier| earlier.changes(&table)).unwrap_or_default();
     commit::commit(&job.destination, &written.staged, manifest, done).await?;
+    earlier.map_or_else(|| table.clone(), |earlier| earlier.with(&table)).write(&job.destination).await?;
     Ok(report)
 }
 
@@ -104,6 +116,28 @@ fn manifest(job: &Job, plan: &Plan, reading: &Reading, written: &Written) -> Man
     }
 }
 
+/// What names of objects say wrongly.
+fn misnamed(plan: &Plan, reading: &Reading) -> Vec<String> {
+    let says_gzip = |name: &str| name.ends_with(".gz") || name.ends_with(".gzip") || name.ends_with(".zst");
+    let read = || plan.inputs.iter().zip(objects(reading)).map(|(input, read)| (&input.object.uri, read));
+    let mut notes = Vec::new();
+    let hidden: Vec<&String> =
+        read().filter(|(uri, read)| read.members > 0 && !says_gzip(uri)).map(|(uri, _)| uri).collect();
+    if let Some(first) = hidden.first() {
+        notes.push(format!(
+            "{first} is gzip; its name has no .gz, so Athena and Spark cannot read it as it is ({} such objects); \
+             FileExtension .json.gz of the delivery stream would tell them",
+            hidden.len()
+        ));
+    }
+    let plain = |read: &ObjectRead| read.members == 0 && read.text_bytes > 0;
+    let wrong: Vec<&String> = read().filter(|(uri, read)| plain(read) && says_gzip(uri)).map(|(uri, _)| uri).collect();
+    if let Some(first) = wrong.first() {
+        notes.push(format!("{first} is plain text, though its name says otherwise ({} such objects)", wrong.len()));
+    }
+    notes
+}
+
 /// What was read of every object, in the plan's order.
 fn objects(reading: &Reading) -> impl Iterator<Item = &ObjectRead> {
     reading.units.iter().flat_map(|unit| &unit.objects)
@@ -119,7 +153,7 @@ fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest
         })
     });
     let folders: BTreeSet<&str> =
-        written.files.iter().filter_map(|file| file.path.rsplit_once('/')).map(|(folder, _)| folder).collect();
+        written.files.iter().map(|file| file.path.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
     Report {
         plan: plan.id.clone(),
         objects: plan.inputs.len() as u64,
@@ -136,6 +170,8 @@ fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest
         losses: losses.take(LISTED_LOSSES).collect(),
         quarantine: written.quarantine.clone(),
         replaced_surrogates: reading.units.iter().map(|unit| unit.replaced).sum(),
+        unfit_rows: reading.units.iter().map(|unit| unit.unfit).sum(),
+        untold_rows: reading.units.iter().map(|unit| unit.untold).sum(),
         spilled_bytes: job.spool.spilled(),
         schema: manifest.schema.clone(),
         ..Report::default()

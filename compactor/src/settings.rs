@@ -1,7 +1,11 @@
 //! What a run is told: where from, where to, and its bounds.
 
 use crate::error::Error;
+use crate::field_path::FieldPath;
 use crate::location::Location;
+use crate::partition::{self, PartitionBy, Unit};
+use crate::sort_by::SortBy;
+use crate::types::FixedSchema;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -34,6 +38,21 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Strings that are all `2026-11-23T05:00:00Z`, all with three or all with six digits of a fraction, become timestamps.
     pub timestamps: bool,
+    /// The columns that there are, in place of those that are found.
+    pub schema: Option<FixedSchema>,
+    /// What happens to values that `schema` has no place for.
+    pub mismatch: Mismatch,
+    /// What rows are partitioned by, a folder within another each; nothing makes no folders.
+    pub partition_by: Vec<PartitionBy>,
+    /// A field that rows are partitioned by is a column of the files too. Without this, it is one only where a folder
+    /// does not tell its values: the empty string, or more than 180 bytes.
+    pub write_partition_columns: bool,
+    /// What the rows of a file are sorted by. A field that is missing, or that is a list or struct, sorts nothing.
+    pub sort: Vec<SortBy>,
+    /// Fields that get a bloom filter in every row group.
+    pub bloom: Vec<FieldPath>,
+    /// Doubles may be stored with their bytes split, where that is smaller. Spark's vectorised reader cannot read it.
+    pub byte_stream_split: bool,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -42,6 +61,18 @@ pub struct Settings {
     pub max_columns: usize,
     /// Decompressed bytes of one object. The rest of a larger one is quarantined: a guard against gzip bombs.
     pub max_object_bytes: u64,
+}
+
+/// What happens to a value that a schema which was given has no place for: a field that it does not have, or a value
+/// that the column's type does not hold exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The value goes to the JSON text column `_overflow`, and is null in its own. Nothing is lost, nothing stops.
+    Overflow,
+    /// The row is quarantined, whole.
+    Quarantine,
+    /// The run stops with [`Error::Misfit`]; nothing is committed.
+    Reject,
 }
 
 impl Settings {
@@ -59,6 +90,13 @@ impl Settings {
             memory_bytes: 512 * MIB,
             spool_dir: std::env::temp_dir(),
             timestamps: false,
+            schema: None,
+            mismatch: Mismatch::Overflow,
+            partition_by: vec![PartitionBy::Key(Unit::Hour)],
+            write_partition_columns: false,
+            sort: Vec::new(),
+            bloom: Vec::new(),
+            byte_stream_split: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
@@ -85,6 +123,11 @@ impl Settings {
     /// Encoded bytes of a row group, given what memory there is.
     pub(crate) fn group_bytes(&self) -> usize {
         self.row_group_bytes.min(self.target_file_bytes).min(self.memory_bytes / (4 * self.threads.max(1)))
+    }
+
+    /// Bytes of columns in memory that a thread sorts at once.
+    pub(crate) fn sort_bytes(&self) -> usize {
+        (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 512 * MIB)
     }
 
     /// Row groups of fewer bytes are put together with their neighbours.
@@ -115,6 +158,7 @@ impl Settings {
         if !(1..=22).contains(&self.zstd_level) {
             return Err(Error::Usage(format!("zstd_level is {}; it must be from 1 to 22", self.zstd_level)));
         }
+        partition::check(&self.partition_by)?;
         if self.dst.is_within(&self.src) {
             return Err(Error::Usage(format!(
                 "the destination {} lies within the source {}, so the next run would read its own output; \

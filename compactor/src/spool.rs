@@ -87,6 +87,56 @@ impl Spool {
     }
 }
 
+/// A blob as a file of which parts are read.
+#[derive(Debug, Clone)]
+pub(crate) struct BlobReader {
+    spool: Spool,
+    blob: Blob,
+}
+
+impl BlobReader {
+    pub(crate) fn new(spool: Spool, blob: Blob) -> Self {
+        Self { spool, blob }
+    }
+
+    fn part(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let beyond = || parquet::errors::ParquetError::EOF("past the end of a blob".to_owned());
+        let from = usize::try_from(start).map_err(|_| beyond())?;
+        let to = from.checked_add(length).filter(|to| *to <= self.blob.len).ok_or_else(beyond)?;
+        match &self.blob.place {
+            Place::Memory(bytes) => Ok(bytes.slice(from..to)),
+            Place::File { file, offset } => {
+                let mut bytes = vec![0; length];
+                let read = file.read_exact_at(&mut bytes, offset + start);
+                let failed = |error| Error::io("read a temporary file in", &self.spool.0.folder, error);
+                read.map_err(|error| parquet::errors::ParquetError::External(Box::new(failed(error))))?;
+                Ok(Bytes::from(bytes))
+            }
+        }
+    }
+}
+
+impl parquet::file::reader::Length for BlobReader {
+    fn len(&self) -> u64 {
+        self.blob.len as u64
+    }
+}
+
+impl parquet::file::reader::ChunkReader for BlobReader {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        // Headers of pages are read so; a page is fetched by its length.
+        const HEADER: usize = 4 << 10;
+        let left = self.blob.len.saturating_sub(usize::try_from(start).unwrap_or(usize::MAX));
+        Ok(bytes::Buf::reader(self.part(start, left.min(HEADER))?))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.part(start, length)
+    }
+}
+
 impl Blob {
     pub(crate) fn len(&self) -> usize {
         self.len

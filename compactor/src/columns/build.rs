@@ -36,7 +36,7 @@ pub(crate) struct Builder {
 }
 
 /// Rows as columns, and what was seen of all rows up to here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Batch {
     /// The columns of `table` that are stored, by name, and the overflow if `has_overflow`.
     pub(crate) columns: RecordBatch,
@@ -222,7 +222,7 @@ impl Builder {
 /// The batch with the columns of `table` alone; what the others held is in the overflow.
 fn trimmed(batch: &Batch, table: Table) -> Result<Batch, ArrowError> {
     let columns = stored(&table.columns).map(|(name, column)| (name.into(), column.clone())).collect();
-    let schema = Schema { columns, overflow: true };
+    let schema = Schema { columns, overflow: true, left_out: Vec::new() };
     let columns = conform::conform(&batch.table, &batch.columns, &schema)?;
     Ok(Batch { columns, table, has_overflow: true })
 }

@@ -1,5 +1,6 @@
 //! What columns hold, and how two answers to that question are put together.
 
+use crate::types::Type;
 use std::collections::BTreeMap;
 
 /// What was seen of the values at one place of the rows, and so what a column of them holds.
@@ -28,6 +29,8 @@ pub(crate) enum Column {
     /// Sorted by name. Without fields, where only `{}` was seen.
     Struct(Vec<(Box<str>, Column)>),
     List(Box<Column>),
+    /// What a schema that was given says.
+    Fixed(Box<Type>),
 }
 
 /// How much of the rows' structure becomes columns.
@@ -57,6 +60,7 @@ impl Column {
                 if fields.len() > bounds.max_columns { Self::Mixed } else { Self::Struct(fields) }
             }
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.join(*b, bounds))),
+            (Self::Fixed(a), Self::Fixed(b)) if a == b => Self::Fixed(a),
             _ => Self::Mixed,
         }
     }
@@ -80,6 +84,23 @@ impl Column {
         }
     }
 
+    /// The type of a file's column.
+    pub(crate) fn kind(&self) -> Type {
+        match self {
+            Self::Bool => Type::Boolean,
+            Self::Int { .. } => Type::Int(64),
+            Self::Double => Type::Double,
+            Self::Time { .. } => Type::Timestamp,
+            Self::Null | Self::Text | Self::Mixed => Type::Text,
+            column if column.is_hollow() => Type::Text,
+            Self::Struct(fields) => {
+                Type::Struct(fields.iter().map(|(name, column)| (name.clone(), column.kind())).collect())
+            }
+            Self::List(items) => Type::List(Box::new(items.kind())),
+            Self::Fixed(kind) => (**kind).clone(),
+        }
+    }
+
     /// The number of places that are told apart: a measure of memory.
     pub(crate) fn places(&self) -> usize {
         match self {
@@ -94,6 +115,7 @@ impl Column {
         match self {
             Self::Struct(columns) => columns.iter().map(|(_, column)| column.leaves()).sum(),
             Self::List(items) => items.leaves(),
+            Self::Fixed(kind) => kind.leaves(),
             _ => 1,
         }
     }

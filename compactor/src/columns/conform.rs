@@ -52,6 +52,7 @@ pub(crate) fn fits(table: &Table, stored_overflow: bool, schema: &Schema) -> Vec
 
 fn is_kept(schema: &Schema, name: &str) -> bool {
     schema.columns.binary_search_by_key(&name, |(name, _)| &**name).is_ok()
+        || schema.left_out.iter().any(|left_out| **left_out == *name)
 }
 
 /// Whether a column as a batch stores it is the file's, byte for byte.

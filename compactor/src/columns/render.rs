@@ -4,6 +4,8 @@
 //! struct first. So the text is a function of the value alone: no blanks, members by name, the last of several equal
 //! keys, no null members, and numbers as [`number::write_double`] has them.
 
+mod fixed;
+
 use super::column::Column;
 use super::schema::stored;
 use super::time;
@@ -37,6 +39,10 @@ pub(super) fn to_text(column: &Column, array: &dyn Array, tagged: bool) -> Strin
             Column::Time { digits } => {
                 text.extend(tagged.then_some(STRING));
                 time::write(array.as_primitive::<TimestampMicrosecondType>().value(at), *digits, &mut text);
+            }
+            Column::Fixed(kind) => {
+                text.extend(tagged.then_some(STRING));
+                fixed::write_bare(kind, array, at, &mut text);
             }
             Column::Mixed => {
                 let value = array.as_string::<i32>().value(at);
@@ -74,6 +80,7 @@ pub(super) fn write_cell(column: &Column, array: &dyn Array, at: usize, out: &mu
             (true, string) => quote(string, out),
             (false, json) => out.push_str(json),
         },
+        Column::Fixed(kind) => fixed::write(kind, array, at, out),
         column if column.is_hollow() => out.push_str("{}"),
         Column::Struct(fields) => write_struct(fields, array.as_struct(), at, out),
         Column::List(items) => {

@@ -1,6 +1,7 @@
 //! The columns of rows, and those of a file.
 
 use super::column::{Bounds, Column, join_fields};
+use crate::types::Type;
 use arrow_schema::{DataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct Schema {
     pub(crate) columns: Vec<(Box<str>, Column)>,
     /// The last column is [`OVERFLOW`], with the fields that have none, as one JSON object.
     pub(crate) overflow: bool,
+    /// Columns that the files do not have, though the rows do: what they hold is in the names of the folders.
+    pub(crate) left_out: Vec<Box<str>>,
 }
 
 impl Table {
@@ -72,7 +75,16 @@ impl Schema {
                 None => break,
             }
         }
-        Self { columns, overflow }
+        Self { columns, overflow, left_out: Vec::new() }
+    }
+
+    /// Leaves the columns of these names out, unless none would be left.
+    pub(crate) fn leave_out(&mut self, names: &[&str]) {
+        let is_left_out = |name: &str| names.contains(&name);
+        if self.overflow || self.columns.iter().any(|(name, _)| !is_left_out(name)) {
+            self.columns.retain(|(name, _)| !is_left_out(name));
+            self.left_out.extend(names.iter().map(|name| (*name).into()));
+        }
     }
 
     /// The schema in Arrow's terms. Every column may be null.
@@ -82,15 +94,21 @@ impl Schema {
         Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<Field>>()))
     }
 
+    /// The type of every column.
+    pub(crate) fn column_types(&self) -> Vec<(Box<str>, Type)> {
+        let overflow = self.overflow.then(|| (OVERFLOW.into(), Type::Text));
+        self.columns.iter().map(|(name, column)| (name.clone(), column.kind())).chain(overflow).collect()
+    }
+
     /// The Arrow type of every column, by name.
     pub(crate) fn types(&self) -> BTreeMap<String, String> {
         let schema = self.to_arrow();
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
     }
 
-    /// Whether a column has this name, in upper or lower case: Hive's names have none.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name))
+    /// Whether a column besides `own` has this name, in upper or lower case: Hive's names have none.
+    pub(crate) fn has_besides(&self, name: &str, own: Option<&str>) -> bool {
+        self.columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name) && own != Some(column))
     }
 }
 
@@ -109,6 +127,7 @@ pub(super) fn data_type(column: &Column) -> DataType {
         Column::Time { .. } => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Column::Null | Column::Text | Column::Mixed => DataType::Utf8,
         column if column.is_hollow() => DataType::Utf8,
+        Column::Fixed(kind) => kind.to_arrow(),
         Column::Struct(columns) => {
             DataType::Struct(stored(columns).map(|(name, column)| field(name, column)).collect())
         }

@@ -6,7 +6,7 @@
 //! that begins with a brace: the lines of a nested object are indented.
 
 use super::fault::{RowFault, describe};
-use crate::json::{Parser, Step};
+use crate::json::{Parser, Step, Value};
 use std::collections::VecDeque;
 
 /// Where a row begins.
@@ -28,6 +28,8 @@ pub(crate) enum Row<'a> {
     /// Good, and not taken.
     Object {
         text: &'a str,
+        value: Value<'a>,
+        origin: Origin,
     },
     Bad {
         raw: &'a [u8],
@@ -180,7 +182,7 @@ impl Rows {
         let origin = self.origin();
         let raw = &self.buffer[self.start..self.start + length];
         Some(match (fault, std::str::from_utf8(raw)) {
-            (None, Ok(text)) => Row::Object { text },
+            (None, Ok(text)) => Row::Object { text, value: Value::root(text, self.parser.tape()), origin },
             (None, Err(error)) => Row::Bad { raw, fault: RowFault::NotUtf8(error.valid_up_to()), origin },
             (Some(fault), _) => Row::Bad { raw, fault, origin },
         })

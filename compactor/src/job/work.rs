@@ -1,12 +1,14 @@
 //! Reads one unit: from the bytes of its objects to row groups.
 
+use super::builder::{Refused, RowBuilder};
 use super::feed::{self, Piece};
+use super::route::Router;
 use super::{Job, MAX_FIELDS, ObjectRead, UnitRead};
-use crate::columns::{Builder, Refusal};
+use crate::columns::Refusal;
 use crate::decode::{Decoder, Event, Loss, Origin, Row, RowFault, Rows};
 use crate::error::Error;
 use crate::quarantine;
-use crate::row_groups::FragmentWriter;
+use crate::settings::Mismatch;
 use crate::store::Object;
 use tokio::sync::mpsc;
 
@@ -54,9 +56,9 @@ struct Columns {
     /// The object that is read.
     uri: String,
     object: ObjectRead,
-    builder: Builder,
+    builder: RowBuilder,
     batch_bytes: usize,
-    writer: FragmentWriter,
+    router: Router,
     unit: UnitRead,
     quarantine: Vec<u8>,
 }
@@ -67,6 +69,8 @@ struct Checkpoint {
     quarantined: usize,
     quarantined_rows: u64,
     replaced: u64,
+    unfit: u64,
+    untold: u64,
     object: ObjectRead,
     open_row: Option<(Vec<u8>, Origin)>,
 }
@@ -80,9 +84,9 @@ impl Worker {
             columns: Columns {
                 uri: String::new(),
                 object: ObjectRead::default(),
-                builder: Columns::builder(job),
+                builder: RowBuilder::new(job),
                 batch_bytes: 0,
-                writer: FragmentWriter::new(settings.clone(), job.spool.clone()),
+                router: Router::new(settings, job.spool.clone()),
                 unit: UnitRead::default(),
                 quarantine: Vec::new(),
                 job: job.clone(),
@@ -170,7 +174,7 @@ impl Worker {
         if let Some(checkpoint) = self.unproven.take().filter(|_| unproven) {
             let open_row = self.columns.go_back(checkpoint);
             if let Some((raw, origin)) = open_row {
-                self.columns.quarantine_row(&raw, RowFault::CutByLoss, origin)?;
+                self.columns.quarantine_row(&raw, &RowFault::CutByLoss, origin)?;
             }
         } else {
             self.rows.finish(RowFault::CutByLoss);
@@ -190,19 +194,17 @@ impl Worker {
 }
 
 impl Columns {
-    fn builder(job: &Job) -> Builder {
-        Builder::new(job.bounds(), job.settings.max_depth, MAX_FIELDS).with_timestamps(job.settings.timestamps)
-    }
-
     #[inline]
     fn row(&mut self, row: Row<'_>) -> Result<(), Error> {
         match row {
             Row::Taken { bytes } => self.batch_bytes += bytes,
-            Row::Object { text } => {
-                self.builder.append(text).map_err(|refusal| self.refused(refusal))?;
+            Row::Object { text, value, origin } => {
+                if let Err(refused) = self.builder.append(text, value) {
+                    return self.refused(refused, text, origin);
+                }
                 self.batch_bytes += text.len();
             }
-            Row::Bad { raw, fault, origin } => return self.quarantine_row(raw, fault, origin),
+            Row::Bad { raw, fault, origin } => return self.quarantine_row(raw, &fault, origin),
         }
         self.object.rows += 1;
         let enough = BATCH_BYTES.max(self.builder.columns() * BATCH_BYTES_A_COLUMN);
@@ -212,23 +214,29 @@ impl Columns {
         Ok(())
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
-        match refusal {
-            Refusal::TooManyFields => Error::TooManyFields { limit: MAX_FIELDS },
-            Refusal::Misread => Error::Misread { object: self.uri.clone() },
-        }
+    #[cold]
+    fn refused(&mut self, refused: Refused, text: &str, origin: Origin) -> Result<(), Error> {
+        let object = self.uri.clone();
+        Err(match refused {
+            Refused::Row(Refusal::TooManyFields) => Error::TooManyFields { limit: MAX_FIELDS },
+            Refused::Row(Refusal::Misread) => Error::Misread { object },
+            Refused::Misfit(misfit) if self.job.settings.mismatch == Mismatch::Reject => {
+                Error::Misfit { object, text_offset: origin.text_offset, misfit: misfit.to_string() }
+            }
+            Refused::Misfit(misfit) => return self.quarantine_row(text.as_bytes(), &misfit, origin),
+        })
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         self.batch_bytes = 0;
         if self.builder.rows() > 0 {
             let batch = self.builder.finish()?;
-            self.unit.fragments.extend(self.writer.write(batch)?);
+            self.unit.fragments.extend(self.router.write(batch)?);
         }
         Ok(())
     }
 
-    fn quarantine_row(&mut self, raw: &[u8], fault: RowFault, origin: Origin) -> Result<(), Error> {
+    fn quarantine_row(&mut self, raw: &[u8], fault: &dyn std::fmt::Display, origin: Origin) -> Result<(), Error> {
         self.unit.quarantined_rows += 1;
         self.quarantine(quarantine::row(&self.uri, raw, fault, origin))
     }
@@ -256,13 +264,15 @@ impl Columns {
     /// All that is good so far is put where it can be told apart from what follows.
     fn checkpoint(&mut self, open_row: Option<(Vec<u8>, Origin)>) -> Result<Checkpoint, Error> {
         self.flush()?;
-        self.unit.fragments.extend(self.writer.close()?);
+        self.unit.fragments.extend(self.router.close()?);
         self.put_quarantine()?;
         Ok(Checkpoint {
             fragments: self.unit.fragments.len(),
             quarantined: self.unit.quarantine.len(),
             quarantined_rows: self.unit.quarantined_rows,
             replaced: self.builder.replaced(),
+            unfit: self.builder.unfit(),
+            untold: self.router.untold,
             object: self.object.clone(),
             open_row,
         })
@@ -271,9 +281,11 @@ impl Columns {
     /// Forgets all that came after the checkpoint, columns too.
     fn go_back(&mut self, to: Checkpoint) -> Option<(Vec<u8>, Origin)> {
         self.unit.replaced += to.replaced;
-        self.builder = Self::builder(&self.job);
+        self.unit.unfit += to.unfit;
+        self.builder = RowBuilder::new(&self.job);
         self.batch_bytes = 0;
-        self.writer.discard();
+        self.router.discard();
+        self.router.untold = to.untold;
         self.unit.fragments.truncate(to.fragments);
         self.unit.quarantine.truncate(to.quarantined);
         self.quarantine.clear();
@@ -284,9 +296,11 @@ impl Columns {
 
     fn finish(mut self) -> Result<UnitRead, Error> {
         self.flush()?;
-        self.unit.fragments.extend(self.writer.close()?);
+        self.unit.fragments.extend(self.router.close()?);
         self.put_quarantine()?;
         self.unit.replaced += self.builder.replaced();
+        self.unit.unfit += self.builder.unfit();
+        self.unit.untold = self.router.untold;
         let tables = self.unit.fragments.iter().map(|fragment| fragment.table.clone());
         self.unit.table =
             tables.fold(Default::default(), |all: crate::columns::Table, table| all.join(table, self.job.bounds()));

@@ -5,7 +5,7 @@ use crate::columns::Schema;
 use crate::error::Error;
 use crate::manifest::OutputFile;
 use crate::outlet::{self, Outlet};
-use crate::partition::Names;
+use crate::partition::Levels;
 use crate::plan::Plan;
 use crate::quarantine;
 use crate::report::{Phase, Progress};
@@ -63,18 +63,15 @@ pub(crate) async fn write(
 
 /// Which row groups become which file.
 fn files(job: &Job, plan: &Plan, reading: &mut Reading) -> Vec<FilePlan> {
-    let names = Names::beside(&reading.schema);
-    let mut folders: Vec<(String, Vec<_>)> = Vec::new();
+    let levels = Levels::beside(&job.settings.partition_by, &reading.schema);
+    let mut folders: BTreeMap<String, Vec<_>> = BTreeMap::new();
     let mut at = 0;
     for unit in &mut reading.units {
         let hour = plan.inputs.get(at).map(|input| input.hour);
         at += unit.objects.len();
         let Some(hour) = hour else { continue };
-        let folder = hour.folder(&names);
-        let fragments = std::mem::take(&mut unit.fragments);
-        match folders.last_mut() {
-            Some((last, known)) if *last == folder => known.extend(fragments),
-            _ => folders.push((folder, fragments)),
+        for fragment in std::mem::take(&mut unit.fragments) {
+            folders.entry(levels.folder(hour, &fragment.place)).or_default().push(fragment);
         }
     }
     let target = job.settings.target_file_bytes;

@@ -2,6 +2,7 @@
 //!
 //! A column that is already what it must be is copied as it is, byte for byte; any other is read back and encoded anew.
 
+use super::sorted::{sort_columns, write_sorted};
 use super::{Fragment, options, plan_metadata, properties};
 use crate::columns::{Fit, Schema, conform, convert_column, fits};
 use crate::error::Error;
@@ -22,7 +23,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 const MERGED_BYTES: usize = 16 << 20;
 
 /// Rows that are decoded at once.
-const BATCH_ROWS: usize = 8192;
+pub(super) const BATCH_ROWS: usize = 8192;
 
 /// A file to write.
 #[derive(Debug)]
@@ -31,6 +32,12 @@ pub(crate) struct FilePlan {
     pub(crate) path: String,
     /// In the plan's order.
     fragments: Vec<Fragment>,
+}
+
+impl FilePlan {
+    pub(super) fn fragments(&self) -> &[Fragment] {
+        &self.fragments
+    }
 }
 
 /// Divides the row groups of a partition among files of about `target_bytes`.
@@ -43,7 +50,8 @@ pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, tar
             Some(file) if room > 0 => file.fragments.push(fragment),
             _ => {
                 // As Spark names its files, without its random part: the same plan gives the same names.
-                let path = format!("{folder}/part-{:05}-{plan}.zstd.parquet", files.len());
+                let separator = if folder.is_empty() { "" } else { "/" };
+                let path = format!("{folder}{separator}part-{:05}-{plan}.zstd.parquet", files.len());
                 files.push(FilePlan { path, fragments: vec![fragment] });
                 room = target_bytes;
             }
@@ -65,6 +73,10 @@ pub(crate) fn write_file(
     spool: &Spool,
     outlet: &Outlet,
 ) -> Result<OutputFile, Error> {
+    let by = sort_columns(settings, schema);
+    if !by.is_empty() {
+        return write_sorted(plan, schema, settings, plan_id, spool, outlet, &by);
+    }
     let arrow = schema.to_arrow();
     let properties =
         properties(&arrow, settings, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
@@ -215,11 +227,11 @@ fn row_count(fragment: &Fragment) -> Result<usize, Error> {
     usize::try_from(fragment.rows).map_err(|_| Error::Stopped)
 }
 
-fn leaves_of(field: &arrow_schema::Field) -> usize {
+pub(super) fn leaves_of(field: &arrow_schema::Field) -> usize {
     fn leaves(kind: &arrow_schema::DataType) -> usize {
         match kind {
             arrow_schema::DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
-            arrow_schema::DataType::List(items) => leaves(items.data_type()),
+            arrow_schema::DataType::List(items) | arrow_schema::DataType::Map(items, _) => leaves(items.data_type()),
             _ => 1,
         }
     }
@@ -227,7 +239,7 @@ fn leaves_of(field: &arrow_schema::Field) -> usize {
 }
 
 /// The rows of a fragment, or one of its columns.
-fn reader(
+pub(super) fn reader(
     bytes: Bytes,
     column: Option<usize>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>, Error> {
@@ -272,7 +284,7 @@ fn copy(
 }
 
 /// A broken pipe means that the store has an error of its own, which is the one to read.
-fn stopped(error: parquet::errors::ParquetError) -> Error {
+pub(super) fn stopped(error: parquet::errors::ParquetError) -> Error {
     let broken = |source: &(dyn std::error::Error + 'static)| {
         source.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     };

@@ -2,6 +2,10 @@
 
 mod cli;
 mod gates;
+mod given;
+mod layout;
+mod partitions;
+mod people;
 mod property;
 mod rerun;
 mod s3;

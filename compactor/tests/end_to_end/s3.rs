@@ -42,7 +42,11 @@ impl Server {
     }
 
     async fn compact(&self, src: &str, dst: &str) -> Output {
-        let args = ["run", src, dst, "--json", "--endpoint-url", &self.url].map(str::to_owned);
+        self.run(&["run", src, dst, "--json"]).await
+    }
+
+    async fn run(&self, args: &[&str]) -> Output {
+        let args: Vec<String> = args.iter().copied().chain(["--endpoint-url", &self.url]).map(str::to_owned).collect();
         let run = move || {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let environment =
@@ -96,6 +100,45 @@ async fn from_s3_to_s3_and_again() {
     put(root, "raw/2026/11/23/06/late", &gzip("{\"n\":400001}\n"));
     let third = report(&server.compact("s3://lake/raw", "s3://lake/parquet").await);
     assert_eq!((&third["rows"], &third["skipped_objects"]), (&1.into(), &2.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_sorted_files_and_statements_in_s3() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let values = ["NO", "..", "a/b", "a=b", "%2F", "sør 😀", "x y", "", "#?&+"];
+    let text: String =
+        (0..900).map(|n| serde_json::json!({"site": values[n % 9], "n": 900 - n}).to_string() + "\n").collect();
+    put(root, "raw/2026/11/23/05/x", &gzip(&text));
+    let server = Server::start(root).await;
+    let args =
+        ["run", "s3://lake/raw", "s3://lake/table", "--json", "--partition-by", "site", "--sort", "n", "--bloom", "n"];
+
+    let preview = report(&server.run(&[&args[..], &["--dry-run"]].concat()).await);
+    assert_eq!((&preview["objects"], &preview["partitions"]), (&1.into(), &Value::Null));
+    assert!(!root.join("lake/table").exists());
+
+    let done = report(&server.run(&args).await);
+    assert_eq!((&done["rows"], &done["partitions"], &done["untold_rows"]), (&900.into(), &9.into(), &100.into()));
+    let files = crate::support::files(&root.join("lake/table"));
+    let keys: Vec<String> = files
+        .iter()
+        .map(|file| file.strip_prefix(root.join("lake/table")).expect("below").display().to_string())
+        .collect();
+    for start in ["site=NO/", "site=../", "site=a%2Fb/", "site=a%3Db/", "site=%252F/", "site=sør 😀/", "site=x y/"] {
+        assert!(keys.iter().any(|key| key.starts_with(start)), "{start}: {keys:?}");
+    }
+    for file in &files {
+        let numbers: Vec<i64> =
+            crate::support::rows_of_file(file).iter().map(|row| row["n"].as_i64().expect("a number")).collect();
+        assert!(numbers.len() == 100 && numbers.is_sorted(), "{}", file.display());
+    }
+
+    let ddl = server.run(&["ddl", "s3://lake/table", "--table", "t"]).await;
+    let text = String::from_utf8_lossy(&ddl.stdout);
+    assert!(text.contains("PARTITIONED BY (\n  `site` string\n)") && text.contains("'s3://lake/table/'"), "{text}");
+    // The column is in the files, as one of its values is empty; it must not stand twice in the statement.
+    assert_eq!(text.matches("`site`").count(), 1, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,6 +123,11 @@ pub(crate) fn rows(folder: &Path) -> Vec<Value> {
     rows
 }
 
+/// All rows of a file, in their order.
+pub(crate) fn rows_of_file(file: &Path) -> Vec<Value> {
+    batches_of(file).iter().flat_map(rows_of).collect()
+}
+
 fn rows_of(batch: &RecordBatch) -> Vec<Value> {
     let schema = batch.schema();
     let columns = || schema.fields().iter().zip(batch.columns());

@@ -18,7 +18,7 @@ fn rows_of(text: &[u8], step: usize) -> Vec<String> {
 fn collect(rows: &mut Rows, seen: &mut Vec<String>) {
     while let Some(row) = rows.next(|_| None) {
         seen.push(match row {
-            Row::Object { text } => text.to_owned(),
+            Row::Object { text, .. } => text.to_owned(),
             Row::Taken { .. } => panic!("nothing is taken"),
             Row::Bad { raw, .. } => format!("!{}", String::from_utf8_lossy(raw)),
         });
@@ -165,7 +165,7 @@ fn a_row_may_be_taken_from_the_text() {
     }) {
         seen.push(match row {
             Row::Taken { bytes } => format!("{bytes}"),
-            Row::Object { text } => text.to_owned(),
+            Row::Object { text, .. } => text.to_owned(),
             Row::Bad { .. } => "bad".to_owned(),
         });
     }

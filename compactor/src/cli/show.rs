@@ -1,0 +1,101 @@
+//! What a run did, or would do, for people.
+
+use alluvial_compactor::{Preview, Report};
+use std::fmt::Write as _;
+
+/// The report for people. Writing to a string cannot fail.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    if report.already_done {
+        let skipped = report.skipped_objects;
+        writeln!(text, "nothing to do: all {skipped} objects of {} were compacted before", report.source).ok();
+        return text;
+    }
+    let Report { objects, members, rows, files, partitions, .. } = report;
+    writeln!(text, "compacted {} into {}", report.source, report.destination).ok();
+    writeln!(text, "  objects      {objects} ({members} gzip members, {})", size(report.bytes_in)).ok();
+    writeln!(text, "  rows         {rows} ({} of JSON)", size(report.bytes_json)).ok();
+    writeln!(text, "  files        {files} in {partitions} partitions ({})", size(report.bytes_out)).ok();
+    writeln!(text, "  columns      {}", report.schema.len()).ok();
+    for change in &report.schema_changes {
+        writeln!(text, "    {change}").ok();
+    }
+    if report.spilled_bytes > 0 {
+        writeln!(text, "  spilled      {} of row groups to disk", size(report.spilled_bytes)).ok();
+    }
+    if report.unfit_rows > 0 {
+        let rows = report.unfit_rows;
+        writeln!(text, "  overflow     {rows} rows with values that the schema has no place for, see _overflow").ok();
+    }
+    if report.untold_rows > 0 {
+        let rows = report.untold_rows;
+        writeln!(text, "  default      {rows} rows with a partition value that no folder can show; it is in the files")
+            .ok();
+    }
+    if report.skipped_objects > 0 {
+        writeln!(text, "  skipped      {} objects that were compacted before", report.skipped_objects).ok();
+    }
+    if report.hidden_objects > 0 {
+        writeln!(text, "  hidden       {} objects whose names begin with _ or .", report.hidden_objects).ok();
+    }
+    if report.replaced_surrogates > 0 {
+        writeln!(text, "  replaced     {} half surrogate pairs, by U+FFFD", report.replaced_surrogates).ok();
+    }
+    if let Some(file) = &report.quarantine {
+        let (rows, ranges) = (report.quarantined_rows, report.quarantined_members);
+        writeln!(text, "  QUARANTINED  {rows} rows and {ranges} damaged ranges, see {}/{file}", report.destination)
+            .ok();
+    }
+    for loss in report.losses.iter().take(10) {
+        writeln!(text, "    {} at byte {} ({} bytes): {}", loss.object, loss.offset, loss.bytes, loss.reason).ok();
+    }
+    for warning in &report.warnings {
+        writeln!(text, "  note         {warning}").ok();
+    }
+    let memory = report.peak_memory_bytes.map(|bytes| format!(", {} of memory at most", size(bytes)));
+    writeln!(text, "  took         {:.1} s{}", report.seconds, memory.unwrap_or_default()).ok();
+    text
+}
+
+/// What a run would do, for people.
+pub(crate) fn planned(preview: &Preview) -> String {
+    let mut text = String::new();
+    writeln!(text, "would compact {} into {}", preview.source, preview.destination).ok();
+    writeln!(text, "  objects      {} ({})", preview.objects, size(preview.bytes_in)).ok();
+    let by = if preview.partition_by.is_empty() { "nothing".to_owned() } else { preview.partition_by.join(", ") };
+    match preview.partitions {
+        Some(partitions) => writeln!(text, "  partitions   {partitions} by {by}").ok(),
+        None => writeln!(text, "  partitions   by {by}, which the rows decide").ok(),
+    };
+    writeln!(text, "  files        about {} or fewer", preview.files_about).ok();
+    writeln!(text, "  with         {} threads, about {}", preview.threads, size(preview.memory_bytes)).ok();
+    if preview.skipped_objects > 0 {
+        writeln!(text, "  skipped      {} objects that were compacted before", preview.skipped_objects).ok();
+    }
+    if preview.hidden_objects > 0 {
+        writeln!(text, "  hidden       {} objects whose names begin with _ or .", preview.hidden_objects).ok();
+    }
+    text
+}
+
+pub(super) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_print() {
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(265_836_802), "265.8 MB");
+    }
+}
