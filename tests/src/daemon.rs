@@ -33,7 +33,8 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn start(mut command: Command) -> Self {
+    /// Starts `command`, and keeps what it logs.
+    pub fn start(mut command: Command) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let child = command.stdout(Stdio::null()).stderr(log.reopen().unwrap()).spawn().unwrap();
         Self { child, log }

@@ -149,7 +149,13 @@ impl World {
 
     /// Writes to a DynamoDB table by name of their operation, as the emulator saw them.
     pub async fn table_writes(&self, table: &str) -> Vec<serde_json::Value> {
-        let answer = self.control("GET", &format!("dynamodb/{table}/history"), "").await;
+        self.journal(&format!("dynamodb/{table}/history")).await
+    }
+
+    /// What a path of the emulator's control path answers, such as `faults/log`: one value a line.
+    pub async fn journal(&self, path: &str) -> Vec<serde_json::Value> {
+        let answer = self.control("GET", path, "").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         answer.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

@@ -1,0 +1,418 @@
+//! What happens to the fleet, and when: a value that follows from a seed alone.
+//!
+//! All times are emulated, from the moment at which the fault plan is put in force.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Workers of the fleet.
+pub(crate) const WORKERS: usize = 3;
+/// Shards at the start.
+pub(crate) const SHARDS: i32 = 4;
+/// How much faster than the machine's the emulator's clock runs. A subscription of five minutes ends after 20 s, an hour
+/// after four minutes.
+pub(crate) const SPEED: u32 = 15;
+/// The failover time of the workers, by the machine's clock: their timers are not scaled.
+pub(crate) const FAILOVER: Duration = Duration::from_secs(3);
+
+/// A slot has one thing done to a worker, one to the shards, and [`FAULTS_PER_SLOT`] faults.
+const SLOT: Duration = Duration::from_secs(210);
+const FAULTS_PER_SLOT: usize = 4;
+
+/// `millis` of the machine's clock, in emulated time.
+pub(crate) const fn emulated(millis: u64) -> Duration {
+    Duration::from_millis(millis * SPEED as u64)
+}
+
+/// A seeded list of what happens.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Script {
+    pub(crate) seed: u64,
+    pub(crate) length: Duration,
+    /// In the order of their times.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    /// The open shard of this rank by hash keys (modulo their number) is split in the middle.
+    Split { rank: usize },
+    /// It is merged with its upper neighbour, the last one with its lower.
+    Merge { rank: usize },
+    /// kill -9, and a new worker in its place.
+    Kill { worker: usize, down: Duration },
+    /// SIGSTOP for longer than the failover time, then SIGCONT.
+    Sleep { worker: usize, span: Duration },
+    /// SIGTERM, and a new worker in its place.
+    Restart { worker: usize, down: Duration },
+    /// Requests that go wrong from here on.
+    Fault(Fault),
+}
+
+/// Faults of the emulator's plan. `times` is how often one fires at most, `after` the events of a subscription before it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fault {
+    /// Each call to DynamoDB fails with a probability (D1).
+    Throttled {
+        percent: u32,
+        span: Duration,
+    },
+    /// Writes to leases are applied, and their answers never come (D2).
+    LeaseAnswerLost {
+        times: u32,
+    },
+    /// A subscription ends without a word, in the middle of a frame (K4).
+    CutInFrame {
+        after: u32,
+        times: u32,
+    },
+    /// Its connection is reset, or goes away in good order, with all subscriptions on it (K5).
+    Reset {
+        after: u32,
+    },
+    GoAway {
+        after: u32,
+    },
+    /// Silence on one subscription (K7), or on all of its connection: half-open (K6).
+    Stall {
+        after: u32,
+    },
+    HalfOpen {
+        after: u32,
+    },
+    /// An exception in the stream (K4, K18).
+    Exception {
+        code: &'static str,
+        after: u32,
+        times: u32,
+    },
+    /// Firehose takes a part of each batch (F1), or none (F2).
+    Partial {
+        percent: u32,
+        span: Duration,
+    },
+    Unavailable {
+        times: u32,
+    },
+    /// Firehose takes the batch, and its answer never comes (F3).
+    PutAnswerLost {
+        times: u32,
+    },
+}
+
+/// One act on a process or a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Split(usize),
+    Merge(usize),
+    Kill(usize),
+    Freeze(usize),
+    Wake(usize),
+    Terminate(usize),
+    Start(usize),
+}
+
+/// Cards that are drawn one by one: each is met before any comes again.
+struct Deck<T> {
+    all: Vec<T>,
+    left: Vec<T>,
+}
+
+impl<T: Clone> Deck<T> {
+    fn of(all: impl IntoIterator<Item = T>) -> Self {
+        Self { all: all.into_iter().collect(), left: Vec::new() }
+    }
+
+    fn draw(&mut self, random: &mut fastrand::Rng) -> T {
+        if self.left.is_empty() {
+            self.left = self.all.clone();
+            random.shuffle(&mut self.left);
+        }
+        self.left.pop().expect("a deck has cards")
+    }
+}
+
+type Draw<T> = fn(&mut fastrand::Rng) -> T;
+
+/// What may be done to a worker; each ends well within a slot.
+const PROCESS: [Draw<What>; 3] = [
+    |random| What::Kill { worker: random.usize(..WORKERS), down: emulated(random.u64(200..6_000)) },
+    |random| What::Sleep { worker: random.usize(..WORKERS), span: emulated(random.u64(4_500..7_500)) },
+    |random| What::Restart { worker: random.usize(..WORKERS), down: emulated(random.u64(0..5_000)) },
+];
+
+/// Two and two: however they are drawn, there are between two and six shards, and three draws have both kinds.
+const RESHARD: [Draw<What>; 4] = [split, split, merge, merge];
+
+fn split(random: &mut fastrand::Rng) -> What {
+    What::Split { rank: random.usize(..64) }
+}
+
+fn merge(random: &mut fastrand::Rng) -> What {
+    What::Merge { rank: random.usize(..64) }
+}
+
+const FAULTS: [Draw<Fault>; 12] = [
+    |random| Fault::Throttled { percent: random.u32(30..70), span: emulated(random.u64(1_000..2_500)) },
+    |random| Fault::LeaseAnswerLost { times: random.u32(2..8) },
+    |random| Fault::CutInFrame { after: random.u32(0..20), times: random.u32(1..4) },
+    |random| Fault::Reset { after: random.u32(0..20) },
+    |random| Fault::GoAway { after: random.u32(0..20) },
+    |random| Fault::Stall { after: random.u32(0..20) },
+    |random| Fault::HalfOpen { after: random.u32(0..20) },
+    |random| Fault::Exception { code: "InternalFailureException", after: random.u32(0..20), times: random.u32(1..4) },
+    |random| Fault::Exception { code: "KMSThrottlingException", after: random.u32(0..20), times: random.u32(1..4) },
+    |random| Fault::Partial { percent: random.u32(20..80), span: emulated(random.u64(500..3_000)) },
+    |random| Fault::Unavailable { times: random.u32(2..8) },
+    |random| Fault::PutAnswerLost { times: random.u32(1..3) },
+];
+
+impl Script {
+    /// The script of a seed, as long as so many slots. Three slots meet everything at least once.
+    pub(crate) fn generate(seed: u64, slots: u32) -> Self {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let (mut processes, mut reshards, mut faults) = (Deck::of(PROCESS), Deck::of(RESHARD), Deck::of(FAULTS));
+        let length = SLOT * slots;
+        let mut steps = Vec::new();
+        for slot in 0..slots {
+            let mut push = |offset: Duration, what| steps.push(Step { at: SLOT * slot + offset, what });
+            push(emulated(random.u64(500..4_000)), processes.draw(random)(random));
+            push(emulated(random.u64(0..12_000)), reshards.draw(random)(random));
+            for _ in 0..FAULTS_PER_SLOT {
+                // A silent stream is noticed after 20 s by the machine's clock; the last slot leaves some of them.
+                let offset = if slot + 1 == slots { random.u64(0..6_000) } else { random.u64(0..13_000) };
+                push(emulated(offset), What::Fault(faults.draw(random)(random)));
+            }
+        }
+        steps.sort_by_key(|step| step.at);
+        Self { seed, length, steps }
+    }
+
+    /// What is to be done to processes and shards: when, for which step, and what.
+    pub(crate) fn acts(&self) -> Vec<(Duration, usize, Act)> {
+        let mut acts = Vec::new();
+        for (index, Step { at, what }) in self.steps.iter().enumerate() {
+            let mut push = |after: Duration, act| acts.push((*at + after, index, act));
+            match *what {
+                What::Split { rank } => push(Duration::ZERO, Act::Split(rank)),
+                What::Merge { rank } => push(Duration::ZERO, Act::Merge(rank)),
+                What::Kill { worker, down } => {
+                    push(Duration::ZERO, Act::Kill(worker));
+                    push(down, Act::Start(worker));
+                }
+                What::Sleep { worker, span } => {
+                    push(Duration::ZERO, Act::Freeze(worker));
+                    push(span, Act::Wake(worker));
+                }
+                What::Restart { worker, down } => {
+                    push(Duration::ZERO, Act::Terminate(worker));
+                    push(down, Act::Start(worker));
+                }
+                What::Fault(_) => {}
+            }
+        }
+        acts.sort_by_key(|(at, _, _)| *at);
+        acts
+    }
+
+    /// The emulator's fault plan; each fault is named after its step, see [`step_of_fault`].
+    pub(crate) fn plan(&self) -> String {
+        let mut plan = format!("seed = {}\n", self.seed);
+        for (index, step) in self.steps.iter().enumerate() {
+            if let What::Fault(fault) = &step.what {
+                let (on, when, effect) = fault.rule();
+                let name = format!("step {index}: {}", fault.kind());
+                let from = format!("from = \"{}ms\"", step.at.as_millis());
+                let until = fault
+                    .span()
+                    .map_or(String::new(), |span| format!(", until = \"{}ms\"", (step.at + span).as_millis()));
+                plan += &format!(
+                    "[[fault]]\nname = \"{name}\"\non = {{ {on} }}\nwhen = {{ {from}{until}{when} }}\neffect = {{ {effect} }}\n"
+                );
+            }
+        }
+        plan
+    }
+
+    /// The last step that began by then.
+    pub(crate) fn step_before(&self, at: Duration) -> Option<usize> {
+        self.steps.iter().rposition(|step| step.at <= at)
+    }
+}
+
+/// The step of a fault, by the name that it has in the plan.
+pub(crate) fn step_of_fault(name: &str) -> Option<usize> {
+    name.strip_prefix("step ")?.split_once(':')?.0.parse().ok()
+}
+
+impl Fault {
+    /// One word for each kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "throttled",
+            Self::LeaseAnswerLost { .. } => "lease-answer-lost",
+            Self::CutInFrame { .. } => "cut-in-frame",
+            Self::Reset { .. } => "reset",
+            Self::GoAway { .. } => "goaway",
+            Self::Stall { .. } => "stall",
+            Self::HalfOpen { .. } => "half-open",
+            Self::Exception { code, .. } => code,
+            Self::Partial { .. } => "partial",
+            Self::Unavailable { .. } => "unavailable",
+            Self::PutAnswerLost { .. } => "put-answer-lost",
+        }
+    }
+
+    /// How long it lasts, unless it waits for the requests that it is about.
+    fn span(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { span, .. } | Self::Partial { span, .. } => Some(*span),
+            _ => None,
+        }
+    }
+
+    /// Its rule: `on`, more of `when`, `effect`. Connections that carry anything but subscriptions are not cut: a put in flight
+    /// on one would be another fault.
+    fn rule(&self) -> (&'static str, String, String) {
+        const LEASES: &str = "service = \"dynamodb\", table = \"enricher\"";
+        const LEASE_WRITES: &str = "service = \"dynamodb\", operation = \"UpdateItem\", table = \"enricher\"";
+        const SUBSCRIPTIONS: &str = "service = \"kinesis\", operation = \"SubscribeToShard\"";
+        const PUTS: &str = "service = \"firehose\", operation = \"PutRecordBatch\"";
+        let times = |times: u32| format!(", times = {times}");
+        let cut = |how: &str, after: u32| format!("cut = {{ how = \"{how}\", after_events = {after} }}");
+        let stall = |scope: &str, after: u32| format!("stall = {{ scope = \"{scope}\", after_events = {after} }}");
+        match self {
+            Self::Throttled { percent, .. } => {
+                let code = "error = { code = \"ProvisionedThroughputExceededException\" }";
+                (LEASES, format!(", probability = 0.{percent:02}"), code.into())
+            }
+            Self::LeaseAnswerLost { times: n } => {
+                (LEASE_WRITES, times(*n), "lose_response = { how = \"rst_stream\" }".into())
+            }
+            Self::CutInFrame { after, times: n } => {
+                (SUBSCRIPTIONS, times(*n), format!("cut = {{ in_frame = true, after_events = {after} }}"))
+            }
+            Self::Reset { after } => (SUBSCRIPTIONS, times(1), cut("tcp_reset", *after)),
+            Self::GoAway { after } => (SUBSCRIPTIONS, times(1), cut("goaway", *after)),
+            Self::Stall { after } => (SUBSCRIPTIONS, times(1), stall("stream", *after)),
+            Self::HalfOpen { after } => (SUBSCRIPTIONS, times(1), stall("connection", *after)),
+            Self::Exception { code, after, times: n } => {
+                (SUBSCRIPTIONS, times(*n), format!("exception = {{ code = \"{code}\", after_events = {after} }}"))
+            }
+            Self::Partial { percent, .. } => {
+                let effect =
+                    format!("partial = {{ code = \"ServiceUnavailableException\", probability = 0.{percent:02} }}");
+                (PUTS, String::new(), effect)
+            }
+            Self::Unavailable { times: n } => {
+                (PUTS, times(*n), "error = { code = \"ServiceUnavailableException\" }".into())
+            }
+            Self::PutAnswerLost { times: n } => (PUTS, times(*n), "lose_response = { how = \"rst_stream\" }".into()),
+        }
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "HOUR_SEED={}: {} of emulated time", self.seed, clock(self.length))?;
+        self.steps.iter().enumerate().try_for_each(|(index, step)| writeln!(f, "  step {index:3}  {step}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {:?}", clock(self.at), self.what)
+    }
+}
+
+/// Hours, minutes and seconds.
+pub(crate) fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::mem::discriminant;
+
+    #[test]
+    fn a_script_follows_from_its_seed_alone() {
+        assert_eq!(Script::generate(7, 17), Script::generate(7, 17));
+        assert_ne!(Script::generate(7, 17).steps, Script::generate(8, 17).steps);
+        assert!(Script::generate(7, 17).steps.is_sorted_by_key(|step| step.at));
+    }
+
+    #[test]
+    fn three_slots_meet_everything() {
+        for seed in 0..50 {
+            let script = Script::generate(seed, 3);
+            let faults: BTreeSet<_> = script
+                .steps
+                .iter()
+                .filter_map(|step| match &step.what {
+                    What::Fault(fault) => Some(fault.kind()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(faults.len(), FAULTS.len(), "seed {seed}");
+            let kinds: Vec<_> = script.steps.iter().map(|step| discriminant(&step.what)).collect();
+            let distinct = kinds.iter().enumerate().filter(|(index, kind)| !kinds[..*index].contains(kind)).count();
+            assert_eq!(distinct, 6, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn one_worker_at_most_is_down_at_a_time_and_all_are_up_at_the_end() {
+        for seed in 0..50 {
+            let script = Script::generate(seed, 17);
+            let mut down = BTreeSet::new();
+            for (at, _, act) in script.acts() {
+                assert!(at < script.length, "seed {seed}: {act:?} at {at:?}");
+                match act {
+                    Act::Kill(worker) | Act::Freeze(worker) | Act::Terminate(worker) => assert!(down.insert(worker)),
+                    Act::Start(worker) | Act::Wake(worker) => assert!(down.remove(&worker)),
+                    Act::Split(_) | Act::Merge(_) => {}
+                }
+                assert!(down.len() <= 1, "seed {seed}");
+            }
+            assert!(down.is_empty(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn there_are_always_shards_to_split_and_to_merge() {
+        for seed in 0..50 {
+            let mut shards = SHARDS;
+            for step in Script::generate(seed, 17).steps {
+                match step.what {
+                    What::Split { .. } => shards += 1,
+                    What::Merge { .. } => shards -= 1,
+                    _ => {}
+                }
+                assert!((2..=6).contains(&shards), "seed {seed}: {shards}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_emulator_takes_every_plan_and_its_faults_name_their_steps() {
+        for seed in 0..20 {
+            let script = Script::generate(seed, 17);
+            alluvial_emulator::check_faults(&script.plan()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let plan: toml::Table = script.plan().parse().unwrap();
+            for fault in plan["fault"].as_array().unwrap() {
+                let step = step_of_fault(fault["name"].as_str().unwrap()).unwrap();
+                assert!(matches!(script.steps[step].what, What::Fault(_)));
+            }
+        }
+    }
+}
