@@ -157,3 +157,6 @@ impl Coordinator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

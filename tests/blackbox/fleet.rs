@@ -170,7 +170,6 @@ async fn lost_answers_and_throttling_of_dynamodb_cost_neither_a_lease_nor_a_reco
         (one, two)
     })
     .await;
-    world.set_faults("").await;
     assert!(!one.log().contains("lease lost") && !two.log().contains("lease lost"), "{}\n{}", one.log(), two.log());
     assert_eq!(assert_all_arrived(&world, vec![one, two]).await, 0, "records came twice");
 }

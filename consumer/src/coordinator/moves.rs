@@ -3,7 +3,7 @@
 use super::Coordinator;
 use crate::error::Error;
 use crate::lease::{HeldLease, Holding, Lease, Listing};
-use crate::shard;
+use crate::shard::{self, Shared};
 use crate::topology::{first_position, start_source};
 use alluvial_record::ShardId;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,15 +16,14 @@ const WRITES_AT_ONCE: usize = 16;
 impl Coordinator {
     /// Takes leases and starts their shards.
     pub(super) async fn take(&mut self, listing: &Listing, shards: &[ShardId]) -> Result<(), Error> {
-        let (table, worker) = (&self.shared.leases, &self.shared.settings.worker);
         let created = self.shared.stream.created_millis();
-        let wanted = listing.leases.iter().filter(|lease| shards.contains(&lease.shard));
-        let taking = wanted.map(|lease| async move { Ok((lease, table.take(lease, worker, created).await?)) });
-        let taken: Vec<(&Lease, Option<Lease>)> =
-            stream::iter(taking).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
+        let wanted = listing.leases.iter().filter(|lease| shards.contains(&lease.shard)).cloned();
+        let taking: Vec<_> = wanted.map(|lease| take_one(Arc::clone(&self.shared), lease, created)).collect();
+        let taken: Vec<(Lease, Option<Lease>)> =
+            stream::iter(taking).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
         for (before, taken) in taken {
             match taken {
-                Some(taken) => self.start(before, taken).await?,
+                Some(taken) => self.start(&before, taken).await?,
                 None => tracing::debug!(shard = %before.shard, "another worker was faster"),
             }
         }
@@ -52,11 +51,9 @@ impl Coordinator {
 
     /// Asks the owners of leases to hand them over.
     pub(super) async fn ask(&mut self, listing: &Listing, shards: &[ShardId]) -> Result<(), Error> {
-        let (table, worker) = (&self.shared.leases, &self.shared.settings.worker);
-        let wanted = listing.leases.iter().filter(|lease| shards.contains(&lease.shard));
-        let asking = wanted.map(|lease| async move { Ok((lease, table.ask(lease, worker).await?)) });
-        let asked: Vec<(&Lease, bool)> =
-            stream::iter(asking).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
+        let wanted = listing.leases.iter().filter(|lease| shards.contains(&lease.shard)).cloned();
+        let asking: Vec<_> = wanted.map(|lease| ask_one(Arc::clone(&self.shared), lease)).collect();
+        let asked: Vec<(Lease, bool)> = stream::iter(asking).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
         for (lease, _) in asked.into_iter().filter(|(_, asked)| *asked) {
             tracing::info!(shard = %lease.shard, owner = ?lease.owner, "asked the owner of a lease to hand it over");
             self.asked.insert(lease.shard.clone());
@@ -85,4 +82,14 @@ impl Coordinator {
         }
         self.take(listing, &overdue).await
     }
+}
+
+async fn take_one(shared: Arc<Shared>, lease: Lease, created: Option<u64>) -> Result<(Lease, Option<Lease>), Error> {
+    let taken = shared.leases.take(&lease, &shared.settings.worker, created).await?;
+    Ok((lease, taken))
+}
+
+async fn ask_one(shared: Arc<Shared>, lease: Lease) -> Result<(Lease, bool), Error> {
+    let asked = shared.leases.ask(&lease, &shared.settings.worker).await?;
+    Ok((lease, asked))
 }

@@ -104,7 +104,7 @@ impl Lease {
     }
 
     /// The row after its owner renewed it.
-    pub(super) fn renewed(&self) -> Self {
+    pub(crate) fn renewed(&self) -> Self {
         Self { counter: self.counter + 1, ..self.clone() }
     }
 
