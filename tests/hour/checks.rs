@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!   Σ over workers that were killed or slept, and read the shard at T:
-//!         rows of the shard accepted in [T - W - D, T], and one member more, which was on its way
+//!         rows of the shard accepted in [T - W - D, T],
+//!         and one member, which was on its way: the largest accepted within W of T, or within W after it woke
 //! + Σ over answers of PutRecordBatch that were lost:
 //!         rows of the shard in that call
 //! ```
@@ -15,7 +16,7 @@
 //! D: how far faults of DynamoDB, at most W apart, reach back from there; no checkpoint could be written meanwhile. T and D come
 //! from the log of what was done, the rows from the emulator's journal, so a worker that checkpoints too seldom is found out.
 
-use crate::history::{History, Lease, Mark, Name, Put, Row};
+use crate::history::{History, Lease, Mark, Name, Put, Row, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A promise that was broken.
@@ -139,17 +140,26 @@ pub(crate) fn repeated(history: &History, bounds: Bounds) -> Vec<Violation> {
 
 /// The bound for one shard, whose rows these are.
 pub(crate) fn bound(history: &History, bounds: Bounds, shard: &str, rows: &[&Row]) -> usize {
-    let mut members: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut members: BTreeMap<usize, (u64, usize)> = BTreeMap::new();
     let mut calls: BTreeMap<u64, usize> = BTreeMap::new();
     for row in rows {
-        *members.entry(row.member).or_default() += 1;
+        members.entry(row.member).or_insert((row.at, 0)).1 += 1;
         *calls.entry(row.at).or_default() += 1;
     }
-    let on_its_way = members.values().copied().max().unwrap_or(0);
+    // The member that was on its way was accepted about then, or when the worker woke.
+    let largest_member = |from: u64, until: u64| {
+        let accepted = members.values().filter(|(at, _)| (from..=until).contains(at));
+        accepted.map(|(_, rows)| *rows).max().unwrap_or(0)
+    };
+    let on_its_way = |stop: &Stop| {
+        let stopped = largest_member(stop.from.saturating_sub(bounds.checkpoint), stop.from + bounds.checkpoint);
+        let woke = stop.until.map_or(0, |at| largest_member(at, at + bounds.checkpoint));
+        stopped.max(woke)
+    };
     let reads = |worker: &str, at| history.leases_at(at).get(shard).is_some_and(|lease| lease.reader() == Some(worker));
     let stops = history.stops.iter().filter(|stop| reads(&stop.worker, stop.from)).map(|stop| {
         let since = uncheckpointed_since(history, bounds, stop.from);
-        rows.iter().filter(|row| (since..=stop.from).contains(&row.at)).count() + on_its_way
+        rows.iter().filter(|row| (since..=stop.from).contains(&row.at)).count() + on_its_way(stop)
     });
     let lost_answers = history.fired.iter().filter(|fired| fired.fault.ends_with("put-answer-lost")).map(|fired| {
         let calls = calls.range(fired.at.saturating_sub(bounds.answer)..=fired.at);

@@ -2,9 +2,10 @@
 
 use crate::history::{Exit, Lease, Mark, Stop};
 use crate::script::{Act, FAILOVER, SPEED, Script, WORKERS, clock};
-use alluvial_tests::{Daemon, World};
+use alluvial_tests::{Daemon, World, bin};
 use aws_sdk_kinesis::types::Shard;
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -84,6 +85,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn start_worker(&mut self, worker: usize) {
+        let mut command = self.command();
         let place = &mut self.places[worker];
         place.starts += 1;
         place.name = format!("worker-{worker}.{}", place.starts);
@@ -100,9 +102,21 @@ impl<'a> Fleet<'a> {
         );
         let config = self.world.path(&format!("{name}.toml"));
         std::fs::write(&config, settings).expect("the settings are written");
-        let mut command = self.world.command("alluvial");
         command.args(["run", "--log", "info,alluvial_consumer=debug", "--config"]).arg(config);
         place.daemon = Some(Daemon::start(command));
+    }
+
+    /// The binary as it was at the start: whoever builds meanwhile does not change the fleet.
+    fn command(&self) -> Command {
+        let binary = self.world.path("worker");
+        if !binary.exists() {
+            std::fs::copy(bin("alluvial"), &binary).expect("the binary is copied");
+        }
+        let wanted = self.world.command("alluvial");
+        let mut command = Command::new(binary);
+        command.env_remove("AWS_PROFILE").current_dir(self.world.path(""));
+        command.envs(wanted.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
     }
 
     fn take(&mut self, worker: usize) -> (String, Daemon) {
@@ -175,6 +189,7 @@ impl<'a> Fleet<'a> {
             }
             Act::Terminate(worker) => self.terminate(worker).await,
             Act::Start(worker) => self.start_worker(worker),
+            Act::Expire => self.world.expire_subscriptions().await,
         }
     }
 

@@ -17,7 +17,9 @@ pub(crate) const FAILOVER: Duration = Duration::from_secs(3);
 
 /// A slot has one thing done to a worker, one to the shards, and [`FAULTS_PER_SLOT`] faults.
 const SLOT: Duration = Duration::from_secs(210);
-const FAULTS_PER_SLOT: usize = 4;
+const FAULTS_PER_SLOT: u64 = 4;
+/// A shorter script than this has too few subscriptions that end by themselves to meet all of its faults.
+const SHORT: Duration = Duration::from_secs(900);
 
 /// `millis` of the machine's clock, in emulated time.
 pub(crate) const fn emulated(millis: u64) -> Duration {
@@ -73,14 +75,14 @@ pub(crate) enum Fault {
         after: u32,
         times: u32,
     },
-    /// Its connection is reset, or goes away in good order, with all subscriptions on it (K5).
+    /// Twice, its connection is reset, or goes away in good order, with all subscriptions on it (K5).
     Reset {
         after: u32,
     },
     GoAway {
         after: u32,
     },
-    /// Silence on one subscription (K7), or on all of its connection: half-open (K6).
+    /// Twice, silence on one subscription (K7), or on all of its connection: half-open (K6).
     Stall {
         after: u32,
     },
@@ -117,6 +119,8 @@ pub(crate) enum Act {
     Wake(usize),
     Terminate(usize),
     Start(usize),
+    /// Every subscription ends, as after its five minutes.
+    Expire,
 }
 
 /// Cards that are drawn one by one: each is met before any comes again.
@@ -162,13 +166,13 @@ fn merge(random: &mut fastrand::Rng) -> What {
 const FAULTS: [Draw<Fault>; 12] = [
     |random| Fault::Throttled { percent: random.u32(30..70), span: emulated(random.u64(1_000..2_500)) },
     |random| Fault::LeaseAnswerLost { times: random.u32(2..8) },
-    |random| Fault::CutInFrame { after: random.u32(0..20), times: random.u32(1..4) },
-    |random| Fault::Reset { after: random.u32(0..20) },
-    |random| Fault::GoAway { after: random.u32(0..20) },
-    |random| Fault::Stall { after: random.u32(0..20) },
-    |random| Fault::HalfOpen { after: random.u32(0..20) },
-    |random| Fault::Exception { code: "InternalFailureException", after: random.u32(0..20), times: random.u32(1..4) },
-    |random| Fault::Exception { code: "KMSThrottlingException", after: random.u32(0..20), times: random.u32(1..4) },
+    |random| Fault::CutInFrame { after: random.u32(0..6), times: random.u32(1..4) },
+    |random| Fault::Reset { after: random.u32(0..6) },
+    |random| Fault::GoAway { after: random.u32(0..6) },
+    |random| Fault::Stall { after: random.u32(0..6) },
+    |random| Fault::HalfOpen { after: random.u32(0..6) },
+    |random| Fault::Exception { code: "InternalFailureException", after: random.u32(0..6), times: random.u32(1..4) },
+    |random| Fault::Exception { code: "KMSThrottlingException", after: random.u32(0..6), times: random.u32(1..4) },
     |random| Fault::Partial { percent: random.u32(20..80), span: emulated(random.u64(500..3_000)) },
     |random| Fault::Unavailable { times: random.u32(2..8) },
     |random| Fault::PutAnswerLost { times: random.u32(1..3) },
@@ -185,9 +189,11 @@ impl Script {
             let mut push = |offset: Duration, what| steps.push(Step { at: SLOT * slot + offset, what });
             push(emulated(random.u64(500..4_000)), processes.draw(random)(random));
             push(emulated(random.u64(0..12_000)), reshards.draw(random)(random));
-            for _ in 0..FAULTS_PER_SLOT {
-                // A silent stream is noticed after 20 s by the machine's clock; the last slot leaves some of them.
-                let offset = if slot + 1 == slots { random.u64(0..6_000) } else { random.u64(0..13_000) };
+            // A silent stream is noticed after 20 s by the machine's clock; the last slot leaves some of them.
+            let (between, spread) = if slot + 1 == slots { (1_700, 700) } else { (3_200, 2_200) };
+            for turn in 0..FAULTS_PER_SLOT {
+                // A second apart: of two that wait for the next subscription, one would be met in vain.
+                let offset = turn * between + random.u64(0..spread);
                 push(emulated(offset), What::Fault(faults.draw(random)(random)));
             }
         }
@@ -214,6 +220,9 @@ impl Script {
                 What::Restart { worker, down } => {
                     push(Duration::ZERO, Act::Terminate(worker));
                     push(down, Act::Start(worker));
+                }
+                What::Fault(ref fault) if fault.is_of_subscriptions() && self.length < SHORT => {
+                    push(Duration::ZERO, Act::Expire);
                 }
                 What::Fault(_) => {}
             }
@@ -270,6 +279,10 @@ impl Fault {
         }
     }
 
+    fn is_of_subscriptions(&self) -> bool {
+        self.rule().0.contains("SubscribeToShard")
+    }
+
     /// How long it lasts, unless it waits for the requests that it is about.
     fn span(&self) -> Option<Duration> {
         match self {
@@ -299,10 +312,10 @@ impl Fault {
             Self::CutInFrame { after, times: n } => {
                 (SUBSCRIPTIONS, times(*n), format!("cut = {{ in_frame = true, after_events = {after} }}"))
             }
-            Self::Reset { after } => (SUBSCRIPTIONS, times(1), cut("tcp_reset", *after)),
-            Self::GoAway { after } => (SUBSCRIPTIONS, times(1), cut("goaway", *after)),
-            Self::Stall { after } => (SUBSCRIPTIONS, times(1), stall("stream", *after)),
-            Self::HalfOpen { after } => (SUBSCRIPTIONS, times(1), stall("connection", *after)),
+            Self::Reset { after } => (SUBSCRIPTIONS, times(2), cut("tcp_reset", *after)),
+            Self::GoAway { after } => (SUBSCRIPTIONS, times(2), cut("goaway", *after)),
+            Self::Stall { after } => (SUBSCRIPTIONS, times(2), stall("stream", *after)),
+            Self::HalfOpen { after } => (SUBSCRIPTIONS, times(2), stall("connection", *after)),
             Self::Exception { code, after, times: n } => {
                 (SUBSCRIPTIONS, times(*n), format!("exception = {{ code = \"{code}\", after_events = {after} }}"))
             }
@@ -380,7 +393,7 @@ mod tests {
                 match act {
                     Act::Kill(worker) | Act::Freeze(worker) | Act::Terminate(worker) => assert!(down.insert(worker)),
                     Act::Start(worker) | Act::Wake(worker) => assert!(down.remove(&worker)),
-                    Act::Split(_) | Act::Merge(_) => {}
+                    Act::Split(_) | Act::Merge(_) | Act::Expire => {}
                 }
                 assert!(down.len() <= 1, "seed {seed}");
             }

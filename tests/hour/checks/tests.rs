@@ -1,7 +1,7 @@
 //! Each check passes a history in good order, and finds the one fault that is planted in it.
 
 use super::*;
-use crate::history::{Exit, Fired, LeaseWrite, Number, Stop};
+use crate::history::{Exit, Fired, LeaseWrite, Number};
 
 const BOUNDS: Bounds = Bounds { checkpoint: 100, failover: 1_000, answer: 50 };
 const PARENT: &str = "shard-0";
