@@ -75,13 +75,17 @@ pub(crate) async fn run(
         asked: BTreeSet::new(),
         complained: None,
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = coordinator.coordinate() => ended,
         // It never ends by itself.
         Some(Err(died)) = renewing.next() => {
             Err(Error::caused(ErrorKind::Internal, "the task that renews leases panicked", died))
         }
-    }
+    };
+    // Ended first, so that it does not write again what is removed here.
+    drop(renewing);
+    coordinator.forget_self().await;
+    ended
 }
 
 impl Coordinator {
@@ -117,7 +121,6 @@ impl Coordinator {
         while let Some(ended) = self.tasks.next().await {
             self.note(ended, &mut failure)?;
         }
-        self.forget_self().await;
         failure.map_or(Ok(()), Err)
     }
 

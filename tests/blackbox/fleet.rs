@@ -4,6 +4,7 @@ use crate::restart::records;
 use alluvial_tests::{Daemon, RawRow, World, eventually, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -35,23 +36,29 @@ pub(crate) async fn until_shared(world: &World, wanted: &[(&str, usize)], limit:
 }
 
 /// Puts records at a steady rate while `acting`; returns how many, and what came of it.
-async fn while_records_flow<T>(world: &World, acting: impl Future<Output = T>) -> (u32, T) {
+fn while_records_flow<'a, T: 'a>(
+    world: &'a World,
+    acting: impl Future<Output = T> + 'a,
+) -> Pin<Box<dyn Future<Output = (u32, T)> + 'a>> {
     let enough = CancellationToken::new();
-    let putting = async {
+    let stop = enough.clone();
+    let putting = async move {
         let mut ticks = interval(Duration::from_millis(20));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut next, step) = (0, RATE / 50);
-        while !enough.is_cancelled() {
+        while !stop.is_cancelled() {
             ticks.tick().await;
             world.put(records(next..next + step)).await;
             next += step;
         }
         next
     };
-    tokio::join!(putting, async {
-        let done = acting.await;
-        enough.cancel();
-        done
+    Box::pin(async move {
+        tokio::join!(putting, async {
+            let done = acting.await;
+            enough.cancel();
+            done
+        })
     })
 }
 
@@ -172,6 +179,35 @@ async fn lost_answers_and_throttling_of_dynamodb_cost_neither_a_lease_nor_a_reco
     .await;
     assert!(!one.log().contains("lease lost") && !two.log().contains("lease lost"), "{}\n{}", one.log(), two.log());
     assert_eq!(assert_all_arrived(&world, vec![one, two]).await, 0, "records came twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dynamodb_what_runs_is_delivered_on_and_nothing_comes_twice_when_it_is_back() {
+    let world = World::start(2).await;
+    let one = world.worker("one", "");
+    world.put(records(0..500)).await;
+    world.until_checkpointed(Duration::from_secs(30)).await;
+    let plan = r#"
+        [[fault]]
+        on = { service = "dynamodb", table = "enricher" }
+        effect = { error = { code = "InternalServerError", status = 500 } }
+    "#;
+    world.set_faults(plan).await;
+    // Three times the failover time, with records all the while.
+    let began = Instant::now();
+    let mut next = 500;
+    while began.elapsed() < Duration::from_secs(6) {
+        world.put(records(next..next + 100)).await;
+        next += 100;
+        let wanted = usize::try_from(next).unwrap();
+        eventually("delivered without a checkpoint", Duration::from_secs(20), || async {
+            (world.delivered_rows().await >= wanted).then_some(())
+        })
+        .await;
+    }
+    world.end_faults().await;
+    assert!(one.log().contains("lease not renewed"), "{}", one.log());
+    assert_eq!(assert_all_arrived(&world, vec![one]).await, 0, "records came twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

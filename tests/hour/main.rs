@@ -8,6 +8,7 @@
 //! `HOUR_SEED=7` plays another script; it is printed first. The processes' own timing is not part of the seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
+#![allow(clippy::print_stderr, reason = "a run of minutes says how it goes")]
 
 mod checks;
 mod fleet;

@@ -6,6 +6,7 @@ use alluvial_runtime::aws::Aws;
 use aws_sdk_firehose::types::{BufferingHints, ExtendedS3DestinationConfiguration};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType};
+use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufRead as _, BufReader};
@@ -147,9 +148,21 @@ impl World {
         assert!(answer.contains(" 200 "), "{answer}");
     }
 
-    /// Writes to a DynamoDB table by name of their operation, as the emulator saw them.
-    pub async fn table_writes(&self, table: &str) -> Vec<serde_json::Value> {
-        self.journal(&format!("dynamodb/{table}/history")).await
+    /// Ends all faults.
+    pub async fn end_faults(&self) {
+        self.control("DELETE", "faults", "").await;
+    }
+
+    /// Rows that Firehose has accepted so far, whether it has written them or not.
+    pub async fn delivered_rows(&self) -> usize {
+        let answer = self.control("GET", &format!("firehose/{DELIVERY_STREAM}/records"), "").await;
+        let records = answer.lines().filter(|line| line.starts_with('{'));
+        let rows = records.map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let member = base64::engine::general_purpose::STANDARD.decode(record["Data"].as_str().unwrap()).unwrap();
+            BufReader::new(flate2::read::MultiGzDecoder::new(member.as_slice())).lines().count()
+        });
+        rows.sum()
     }
 
     /// What a path of the emulator's control path answers, such as `faults/log`: one value a line.

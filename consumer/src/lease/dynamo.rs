@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ReturnValuesOnConditionCheckFailure,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValuesOnConditionCheckFailure,
     ScalarAttributeType, TableStatus,
 };
 use std::time::Duration;
@@ -124,6 +124,13 @@ impl DynamoLeases {
 
     /// Updates the attributes that change, and leaves alone those that only other client libraries write.
     pub(super) async fn write(&self, before: &Lease, wanted: &Lease, expected: Expected) -> Result<Written, Error> {
+        let (condition, values) = condition(before, expected);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::KEY, item::string(wanted.shard.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let changes = match expected {
             // A handoff leaves the counter alone, so one may have begun after `before` was read: both names are written.
             Expected::Counter => {
@@ -132,50 +139,17 @@ impl DynamoLeases {
             }
             Expected::CounterAndHandoff | Expected::Owner => item::changes(before, wanted),
         };
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(item::KEY, item::string(wanted.shard.as_str()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut sets = Vec::new();
-        for (name, value) in changes.set {
-            sets.push(format!("{name} = :{name}"));
-            update = update.expression_attribute_values(format!(":{name}"), value);
-        }
-        let mut expression = String::new();
-        if !sets.is_empty() {
-            expression.push_str(&format!("SET {}", sets.join(", ")));
-        }
+        let sets: Vec<String> = changes.set.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+        let mut expression = if sets.is_empty() { String::new() } else { format!("SET {}", sets.join(", ")) };
         if !changes.remove.is_empty() {
             expression.push_str(&format!(" REMOVE {}", changes.remove.join(", ")));
         }
-        // The key must exist too: a condition on what is absent holds of a row that was deleted.
-        let mut condition = String::from("attribute_exists(leaseKey)");
-        if expected != Expected::Owner {
-            condition.push_str(" AND leaseCounter = :held");
-            update = update.expression_attribute_values(":held", item::number(before.counter));
-        }
-        if expected == Expected::Owner {
-            match &before.owner {
-                Some(owner) => {
-                    condition.push_str(" AND leaseOwner = :old");
-                    update = update.expression_attribute_values(":old", item::string(owner));
-                }
-                None => condition.push_str(" AND attribute_not_exists(leaseOwner)"),
-            }
-        }
-        match (expected, &before.checkpoint_owner) {
-            (Expected::CounterAndHandoff, Some(owner)) => {
-                condition.push_str(" AND checkpointOwner = :from");
-                update = update.expression_attribute_values(":from", item::string(owner));
-            }
-            (Expected::CounterAndHandoff, None) | (Expected::Owner, _) => {
-                condition.push_str(" AND attribute_not_exists(checkpointOwner)");
-            }
-            (Expected::Counter, _) => {}
-        }
-        match update.update_expression(expression).condition_expression(condition).send().await {
+        let set = changes.set.into_iter().map(|(name, value)| (format!(":{name}"), value));
+        let update = update
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(set.chain(values).collect()));
+        match update.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match refused_row(&error) {
                 Some(row) => Ok(Written::Refused(self.refused_by(row)?)),
@@ -229,6 +203,36 @@ impl DynamoLeases {
         let delete = self.client.delete_item().table_name(&self.table).key(item::KEY, item::heartbeat_key(worker));
         delete.send().await.map(|_| ()).map_err(|error| self.failed("delete a heartbeat", error))
     }
+}
+
+/// The condition that the row is as `before` was, and the values that it names.
+fn condition(before: &Lease, expected: Expected) -> (String, Vec<(String, AttributeValue)>) {
+    // The key must exist too: a condition on what is absent holds of a row that was deleted.
+    let (mut terms, mut values) = (vec!["attribute_exists(leaseKey)"], Vec::new());
+    let mut value = |name: &str, value| values.push((name.to_owned(), value));
+    if expected == Expected::Owner {
+        match &before.owner {
+            Some(owner) => {
+                terms.push("leaseOwner = :old");
+                value(":old", item::string(owner));
+            }
+            None => terms.push("attribute_not_exists(leaseOwner)"),
+        }
+    } else {
+        terms.push("leaseCounter = :held");
+        value(":held", item::number(before.counter));
+    }
+    match (expected, &before.checkpoint_owner) {
+        (Expected::CounterAndHandoff, Some(owner)) => {
+            terms.push("checkpointOwner = :from");
+            value(":from", item::string(owner));
+        }
+        (Expected::CounterAndHandoff, None) | (Expected::Owner, _) => {
+            terms.push("attribute_not_exists(checkpointOwner)");
+        }
+        (Expected::Counter, _) => {}
+    }
+    (terms.join(" AND "), values)
 }
 
 /// The row as DynamoDB found it, when the condition was what failed.
