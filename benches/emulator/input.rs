@@ -3,8 +3,8 @@
 //! `loadgen` signs, builds and parses with the AWS SDK, on one core: it shows what a user gets. The lean client repeats bodies
 //! that are ready, so that the server is what is measured.
 
-use crate::records::{BATCH, CONNECTIONS, DATA_BYTES, body, put, shared};
 use crate::{Cost, Effort, Stopwatch};
+use alluvial_benches::records::{BATCH, CONNECTIONS, DATA_BYTES, body, put, shared};
 use alluvial_benches::{Core, Protocol, Result, Server, Table, Windows, bin, median};
 use bytes::Bytes;
 use serde_json::Value;

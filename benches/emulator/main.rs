@@ -7,7 +7,6 @@ mod input;
 mod memory;
 mod output;
 mod reader;
-mod records;
 mod stages;
 
 use alluvial_benches::{Result, Server, machine, pin_self, save};

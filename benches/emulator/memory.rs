@@ -1,7 +1,7 @@
 //! The server's memory with 1,000 shards and 1,000 open subscriptions: read while records come, and not read while they wait.
 
 use crate::reader::Reader;
-use crate::records::{BATCH, DATA_BYTES, body, put, shared};
+use alluvial_benches::records::{BATCH, DATA_BYTES, body, put, shared};
 use alluvial_benches::{Connection, Protocol, Result, Server, Table, Windows};
 use bytes::Bytes;
 use serde_json::json;

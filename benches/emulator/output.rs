@@ -1,8 +1,8 @@
 //! Payload out: SubscribeToShard over TLS and HTTP/2 from eight shards that are full, to a lean reader.
 
 use crate::reader::Reader;
-use crate::records::{BATCH, DATA_BYTES, body, put, shared};
 use crate::{Cost, Effort, Stopwatch};
+use alluvial_benches::records::{BATCH, DATA_BYTES, body, put, shared};
 use alluvial_benches::{Connection, Protocol, Result, Server, Table, Windows, median};
 use bytes::Bytes;
 use std::sync::Arc;

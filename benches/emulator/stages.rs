@@ -3,7 +3,7 @@
 //! Speeds are MB/s of record data on one core; a limit handles the same bytes as its stage.
 
 use crate::Effort;
-use crate::records::{BATCH, DATA_BYTES, KEY_BYTES, body, record};
+use alluvial_benches::records::{BATCH, DATA_BYTES, KEY_BYTES, body, record};
 use alluvial_benches::{Contender, Result, Table, speeds};
 use alluvial_emulator::stages::{self, Read, Shard};
 use alluvial_emulator::{Clock, Kinesis};

@@ -123,6 +123,20 @@ impl Connection {
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
             .body(Full::new(body))?;
+        self.answer(operation, request).await
+    }
+
+    /// Sends one request to the emulator's control path; returns the bytes of the answer.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn control(&mut self, method: &str, path: &str, body: Bytes) -> Result<Bytes> {
+        let uri = format!("http://localhost{path}");
+        let request = Request::builder().method(method).uri(uri).header("host", "localhost").body(Full::new(body))?;
+        Ok(self.answer(path, request).await?.into_body().collect().await?.to_bytes())
+    }
+
+    async fn answer(&mut self, name: &str, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         let response = match &mut self.sender {
             Sender::Http1(sender) => {
                 sender.ready().await?;
@@ -136,7 +150,7 @@ impl Connection {
         if response.status() != 200 {
             let status = response.status();
             let text = response.into_body().collect().await?.to_bytes();
-            return Err(format!("{operation}: {status}: {}", String::from_utf8_lossy(&text)).into());
+            return Err(format!("{name}: {status}: {}", String::from_utf8_lossy(&text)).into());
         }
         Ok(response)
     }

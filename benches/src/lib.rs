@@ -4,17 +4,24 @@
 
 mod bin;
 mod client;
+mod log;
 mod machine;
 mod measure;
 mod process;
+pub mod procfs;
+pub mod records;
 mod table;
+mod worker;
 
 pub use bin::bin;
 pub use client::{Connection, Protocol, Windows};
-pub use machine::{Core, machine, pin_self};
+pub use log::{Count, Delivery, Log, Seen};
+pub use machine::{Core, machine, pin_self, pin_self_to};
 pub use measure::{Contender, compare, median, speeds};
-pub use process::{Memory, Server};
+pub use process::Server;
+pub use procfs::Memory;
 pub use table::{Table, save};
+pub use worker::{Program, Worker};
 
 /// Any reason why a benchmark cannot go on.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

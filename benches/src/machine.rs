@@ -41,9 +41,14 @@ fn can_pin() -> bool {
 
 /// Holds this process to the clients' core, threads that it starts later included. False where that is not possible.
 pub fn pin_self() -> bool {
+    pin_self_to(Core::Client)
+}
+
+/// As [`pin_self`], for a benchmark that is part of the load and leaves a core to what it measures.
+pub fn pin_self_to(core: Core) -> bool {
     let own = std::process::id().to_string();
     let mut pin = Command::new("taskset");
-    pin.args(["-a", "-p", "-c", Core::Client.number(), &own]).stdout(Stdio::null()).stderr(Stdio::null());
+    pin.args(["-a", "-p", "-c", core.number(), &own]).stdout(Stdio::null()).stderr(Stdio::null());
     can_pin() && pin.status().is_ok_and(|status| status.success())
 }
 

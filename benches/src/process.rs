@@ -2,6 +2,7 @@
 
 use crate::client::{Connection, Protocol, Windows};
 use crate::machine::Core;
+use crate::procfs::{self, Memory};
 use crate::{Result, bin};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
@@ -12,11 +13,6 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Clock ticks of `/proc/PID/stat` in a second. Linux has fixed them for user space, whatever the kernel counts in.
-///
-/// Source: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>, <https://man7.org/linux/man-pages/man7/time.7.html>.
-const TICKS_PER_SECOND: f64 = 100.0;
-
 /// A running emulator. Dropping it kills it.
 #[derive(Debug)]
 pub struct Server {
@@ -26,15 +22,6 @@ pub struct Server {
     plain: String,
     tls: Arc<rustls::ClientConfig>,
     _dir: TempDir,
-}
-
-/// The memory of a process, in MiB.
-#[derive(Debug, Clone, Copy)]
-pub struct Memory {
-    /// The most that it had in RAM so far.
-    pub peak_mib: f64,
-    /// What it has in RAM.
-    pub now_mib: f64,
 }
 
 impl Drop for Server {
@@ -119,16 +106,23 @@ impl Server {
         Ok(arn.ok_or("a registration without an ARN")?.to_owned())
     }
 
+    /// Puts a fault plan (TOML) in force.
+    ///
+    /// # Errors
+    /// When the emulator refuses it.
+    pub async fn set_faults(&self, plan: &str) -> Result<()> {
+        let (_, host) = self.plain.split_once("://").ok_or("an endpoint without a scheme")?;
+        let mut connection = Connection::open(host, Protocol::Http1, Arc::clone(&self.tls), Windows::SDK).await?;
+        connection.control("PUT", "/_emulator/faults", plan.to_owned().into()).await?;
+        Ok(())
+    }
+
     /// The CPU time that the process has used so far, user and system together.
     ///
     /// # Errors
     /// Where there is no `/proc`.
     pub fn cpu_seconds(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold spaces. utime and stime are the 14th and 15th fields, 12th and 13th behind it.
-        let behind = stat.rsplit_once(") ").ok_or("an unknown /proc/PID/stat")?.1;
-        let ticks: Vec<f64> = behind.split(' ').skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-        Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
+        procfs::cpu_seconds(self.child.id())
     }
 
     /// The memory of the process.
@@ -136,13 +130,7 @@ impl Server {
     /// # Errors
     /// Where there is no `/proc`.
     pub fn memory(&self) -> Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let mib = |name: &str| {
-            let value = status.lines().find_map(|line| line.strip_prefix(name))?.trim_start_matches(':');
-            value.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib / 1024.0)
-        };
-        let (peak, now) = (mib("VmHWM"), mib("VmRSS"));
-        Ok(Memory { peak_mib: peak.ok_or("no VmHWM")?, now_mib: now.ok_or("no VmRSS")? })
+        procfs::memory(self.child.id())
     }
 }
 

@@ -8,6 +8,7 @@ use alluvial_runtime::telemetry::LogArgs;
 use clap::{Args, Parser, Subcommand};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 /// Turns the gzip objects that Firehose leaves in S3 into Parquet
@@ -38,9 +39,27 @@ struct RunArgs {
     /// Size of a Parquet file, about, as in 256MiB
     #[arg(long, default_value = "256MiB", value_parser = parse_bytes, value_name = "SIZE")]
     target_size: usize,
-    /// Objects decoded at the same time; as many as there are cores unless given
+    /// Threads that read and write; as many as there are cores unless given
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Memory to use, about
+    #[arg(long, default_value = "512MiB", value_parser = parse_bytes, value_name = "SIZE")]
+    memory: usize,
+    /// Where a temporary file goes when row groups do not fit in memory; $TMPDIR unless given
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
+    /// Make timestamps of strings that are all 2026-11-23T05:00:00Z, or all so with 3 or 6 digits of a fraction
+    #[arg(long)]
+    timestamps: bool,
+    /// How hard zstd tries, 1 to 22
+    #[arg(long, default_value_t = 3, value_name = "LEVEL")]
+    zstd_level: i32,
+    /// JSON bytes of one row; a longer one is quarantined
+    #[arg(long, default_value = "64MiB", value_parser = parse_bytes, value_name = "SIZE")]
+    max_row: usize,
+    /// Decompressed bytes of one object; the rest of a larger one is quarantined
+    #[arg(long, default_value = "64GiB", value_parser = parse_bytes, value_name = "SIZE")]
+    max_object: usize,
     #[command(flatten)]
     aws: AwsArgs,
 }
@@ -53,6 +72,12 @@ impl Cli {
         let mut settings = Settings::new(args.src, args.dst);
         settings.target_file_bytes = args.target_size;
         settings.threads = args.threads.unwrap_or(settings.threads);
+        settings.memory_bytes = args.memory;
+        settings.spool_dir = args.spool_dir.unwrap_or(settings.spool_dir);
+        settings.zstd_level = args.zstd_level;
+        settings.timestamps = args.timestamps;
+        settings.max_row_bytes = args.max_row;
+        settings.max_object_bytes = args.max_object as u64;
         settings.check().map_err(failure)?;
         let s3 = if settings.src.is_s3() || settings.dst.is_s3() { Some(client(&args.aws).await?) } else { None };
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::internal(format!("signals: {error}")))?;
@@ -109,6 +134,9 @@ fn summary(report: &Report) -> String {
     writeln!(text, "  rows         {rows} ({} of JSON)", size(report.bytes_json)).ok();
     writeln!(text, "  files        {files} in {partitions} partitions ({})", size(report.bytes_out)).ok();
     writeln!(text, "  columns      {}", report.schema.len()).ok();
+    if report.spilled_bytes > 0 {
+        writeln!(text, "  spilled      {} of row groups to disk", size(report.spilled_bytes)).ok();
+    }
     if report.skipped_objects > 0 {
         writeln!(text, "  skipped      {} objects that were compacted before", report.skipped_objects).ok();
     }

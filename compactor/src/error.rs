@@ -59,6 +59,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The columns and the parser disagree on whether a row is one: a fault of this program.
+    #[error("{object}: a row could not be read, though it is good JSON; please report it")]
+    Misread {
+        /// The object's full name.
+        object: String,
+    },
     /// A manifest in the destination cannot be read.
     #[error("{path} is not a manifest of this program")]
     Manifest {

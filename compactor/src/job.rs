@@ -1,24 +1,34 @@
-//! The two readings of a plan's objects: one finds the schema, one fills the files.
+//! The one reading of a plan's objects, and the writing of its files.
 //!
-//! Reading is asynchronous; decoding, building and encoding run on threads that may block, with bounded channels
-//! between them. Decoding runs for several objects at once, and their batches are encoded in the plan's order, so the
-//! files do not depend on which thread was faster.
+//! The plan is cut into units, in a way that depends on the plan alone. Each unit is read on a thread of its own: its
+//! rows become row groups, with the columns known by then. Once all are read the schema is known, and the row groups
+//! become files. So the files do not depend on which thread was faster.
 
-mod build;
-mod read;
-mod scan;
+mod feed;
+mod units;
+mod work;
+mod write;
 
-pub(crate) use build::{Built, build};
-pub(crate) use scan::{Scan, scan};
+pub(crate) use write::{Written, write};
 
-use crate::columns::Bounds;
-use crate::decode::Rows;
+use crate::columns::{Bounds, Schema, Table};
+use crate::decode::Loss;
+use crate::error::Error;
+use crate::plan::Plan;
 use crate::report::{Phase, Progress};
+use crate::row_groups::Fragment;
 use crate::settings::Settings;
-use crate::store::{Object, Store};
+use crate::spool::{Blob, Spool};
+use crate::store::Store;
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-/// Chunks of an object on their way from the store to the decoder.
-const CHUNKS: usize = 2;
+/// Distinct fields, nested ones included: with their names, some hundred MiB.
+const MAX_FIELDS: usize = 1_000_000;
+
+/// Messages on how far the units have come that may wait.
+const NEWS: usize = 64;
 
 /// What every part of a job knows.
 #[derive(Debug, Clone)]
@@ -26,6 +36,39 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) source: Store,
     pub(crate) destination: Store,
+    pub(crate) spool: Spool,
+}
+
+/// What the reading found.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) schema: Schema,
+    /// In the plan's order.
+    pub(crate) units: Vec<UnitRead>,
+}
+
+/// What a unit's objects hold.
+#[derive(Debug, Default)]
+pub(crate) struct UnitRead {
+    pub(crate) fragments: Vec<Fragment>,
+    pub(crate) table: Table,
+    /// Lines of the quarantine file.
+    pub(crate) quarantine: Vec<Blob>,
+    /// In the plan's order.
+    pub(crate) objects: Vec<ObjectRead>,
+    pub(crate) quarantined_rows: u64,
+    pub(crate) replaced: u64,
+}
+
+/// What an object holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ObjectRead {
+    /// Good rows.
+    pub(crate) rows: u64,
+    /// Gzip members and zstd frames that were read to their end.
+    pub(crate) members: u64,
+    pub(crate) text_bytes: u64,
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Job {
@@ -34,10 +77,54 @@ impl Job {
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_columns: self.settings.max_columns, max_nesting: 64 }
     }
+}
 
-    fn rows(&self) -> Rows {
-        Rows::new(self.settings.max_row_bytes, self.settings.max_depth)
+/// Reads all inputs of `plan`, several units at once.
+///
+/// # Errors
+/// Those of the source; and [`Error::TooManyFields`].
+pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -> Result<Reading, Error> {
+    let units = units::cut(plan, job.settings.unit_bytes);
+    let (news, mut heard) = mpsc::channel(NEWS);
+    let reading = read_units(job, plan, &units, news);
+    let telling = async {
+        let mut meter = Meter::new(Phase::Reading, plan.inputs.len(), plan.bytes());
+        while let Some((bytes, rows)) = heard.recv().await {
+            progress(meter.done(bytes, rows));
+        }
+    };
+    let (units, ()) = tokio::join!(reading, telling);
+    let units = units?;
+    let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), job.bounds()));
+    check_fields(&table)?;
+    Ok(Reading { schema: Schema::of(table, job.bounds()), units })
+}
+
+async fn read_units(
+    job: &Job,
+    plan: &Plan,
+    units: &[units::Unit],
+    news: mpsc::Sender<(u64, u64)>,
+) -> Result<Vec<UnitRead>, Error> {
+    let mut read = BTreeMap::new();
+    let mut tasks = JoinSet::new();
+    let mut left = units.iter().enumerate();
+    loop {
+        while tasks.len() < job.settings.threads
+            && let Some((at, unit)) = left.next()
+        {
+            let objects = plan.inputs[unit.inputs.clone()].iter().map(|input| input.object.clone()).collect();
+            let (job, news) = (job.clone(), news.clone());
+            tasks.spawn(async move { work::read_unit(job, objects, news).await.map(|read| (at, read)) });
+        }
+        let Some(done) = tasks.join_next().await else { return Ok(read.into_values().collect()) };
+        let (at, unit) = done??;
+        read.insert(at, unit);
     }
+}
+
+fn check_fields(table: &Table) -> Result<(), Error> {
+    if table.places() > MAX_FIELDS { Err(Error::TooManyFields { limit: MAX_FIELDS }) } else { Ok(()) }
 }
 
 /// Counts the objects of one phase.
@@ -51,9 +138,9 @@ impl Meter {
         Self { progress: Progress { phase, objects: 0, total_objects, bytes: 0, total_bytes, rows: 0 } }
     }
 
-    fn done(&mut self, object: &Object, rows: u64) -> Progress {
+    fn done(&mut self, bytes: u64, rows: u64) -> Progress {
         self.progress.objects += 1;
-        self.progress.bytes += object.bytes;
+        self.progress.bytes += bytes;
         self.progress.rows += rows;
         self.progress
     }

@@ -5,10 +5,13 @@
 //! no column type holds is not lost; and it does not recurse, so no input exhausts the stack.
 //! Grammar: RFC 8259.
 
+mod canonical;
 pub(crate) mod number;
 mod parser;
 mod text;
 mod value;
 
+pub(crate) use canonical::{quote, write_canonical};
 pub(crate) use parser::{Parser, Step, Syntax};
-pub(crate) use value::{Kind, Token, Value};
+pub(crate) use text::unescape;
+pub(crate) use value::Value;

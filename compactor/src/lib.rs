@@ -1,35 +1,46 @@
 //! Turns the gzip objects that Firehose leaves in S3, or in a folder, into Parquet.
 //!
 //! ```text
-//! list ─▶ plan ─▶ job: scan (decode, shape) ─▶ schema ─▶ job: build (decode, columns, row_groups) ─▶ commit
+//! list ─▶ plan ─▶ job: read (decode, columns, row groups) ─▶ schema ─▶ job: write (row groups to files) ─▶ commit
 //! ```
 //!
 //! # Input
-//! What an object holds decides how it is read; its name does not. An object is any sequence of gzip members and
-//! plain JSON text, with blank or zero bytes between them. Rows are JSON objects: one a line, printed over several
-//! lines, or one after the other with nothing between; a row may span members. CRC-32 and length of every member
-//! are checked, and a row counts only when all of its members passed. What cannot be read is never dropped in
-//! silence: a damaged member is reported with its byte range, a bad row is kept in `_quarantine/<plan>.ndjson`.
+//! What an object holds decides how it is read; its name does not. An object is any sequence of gzip members, zstd
+//! frames and plain JSON text, with blank or zero bytes between them. Rows are JSON objects: one a line, printed over
+//! several lines, one after the other with nothing between, or the elements of an array; a row may span members. It is
+//! read once. CRC-32 and length of every member are checked before its rows count. What cannot be read is never dropped
+//! in silence: a damaged member is reported with its byte range, a bad row is kept in `_quarantine/<plan>.ndjson`. Of a
+//! member that the end of the object cuts, the rows before the cut are kept, and the range is reported.
 //!
 //! # Columns
-//! The schema is found over **all** rows of a plan, and depends neither on the order of objects nor on that of
-//! rows. Columns are sorted by name.
+//! The schema is found over **all** rows of a plan, while columns are built: row groups that were encoded before a
+//! column was widened are brought to the final schema from what was encoded, a column at a time. Schema and values
+//! depend neither on the order of objects nor on that of rows. Columns are sorted by name.
 //!
 //! | values seen (`null` and missing fields aside) | column |
 //! |---|---|
 //! | only `true`, `false` | boolean |
 //! | integers that fit 64 bits | int64 |
 //! | doubles, or doubles and integers within ±2^53 | double, exact to the last bit |
-//! | strings | utf8 |
+//! | strings | utf8; with [`Settings::timestamps`], a timestamp (microseconds, UTC) if all are times of one width |
 //! | objects | struct, with the fields of all of them |
 //! | arrays | list, of the type of all their elements |
-//! | anything else: mixed kinds, integers past 64 bits, `1e400` | utf8: strings as they are, other values as their JSON text |
+//! | anything else: mixed kinds, integers past 64 bits, `1e400`, doubles with integers past 2^53 | utf8: strings as they are, other values as their JSON text |
 //! | nothing but null; only `{}`; deeper than 64 columns | utf8 (JSON text) |
+//!
+//! JSON text in a column is a function of the value alone, however it got there: no blanks, members by name, the last
+//! of several equal keys, no null members; integers in their digits, doubles as the shortest text that reads back as
+//! the same one (`1.50` and `15e-1` are `1.5`, `1.0` is `1`), and numbers that no type holds as they stood.
 //!
 //! A field that is missing and one that is null are both null. Of a key given twice in one object, the last counts.
 //! Names that differ only in case are kept as two columns. A half of a UTF-16 surrogate pair (`"\ud800"`) becomes
 //! U+FFFD and is counted. Past 10,000 columns, the widest nested structs become JSON text, and the fields of the row
 //! itself that come last by name go to the JSON text column `_overflow`.
+//!
+//! # Memory
+//! [`Settings::memory_bytes`] bounds it, about: a quarter is for encoded row groups that wait for the schema; what does
+//! not fit waits in a temporary file. Each thread holds a few ranges of objects, one gzip member's text, a batch of
+//! 4 MiB of JSON, and a row group that is being encoded.
 //!
 //! # Output
 //! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key; then
@@ -56,6 +67,7 @@ mod report;
 mod row_groups;
 mod run;
 mod settings;
+mod spool;
 mod store;
 
 pub use error::{Error, ErrorKind};

@@ -94,8 +94,7 @@ fn year_of(part: &str) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::{Bounds, Shape};
-    use crate::json::{Parser, Value};
+    use crate::columns::{Bounds, Builder};
 
     fn folder(key: &str) -> String {
         Hour::of_key(key).folder(&Names { date: "dt".into(), hour: "hour".into() })
@@ -133,13 +132,10 @@ mod tests {
 
     #[test]
     fn a_column_of_the_same_name_moves_the_partition_aside() {
-        let row = r#"{"DT":1,"partition_dt":2}"#;
-        let mut parser = Parser::new(8);
-        parser.resume(row.as_bytes());
         let bounds = Bounds { max_columns: 10, max_nesting: 8 };
-        let mut shape = Shape::default();
-        shape.observe_row(Value::root(row, parser.tape()), bounds);
-        let names = Names::beside(&Schema::of(&shape, bounds));
+        let mut builder = Builder::new(bounds, 8, 100);
+        builder.append(r#"{"DT":1,"partition_dt":2}"#).expect("a row");
+        let names = Names::beside(&Schema::of(builder.finish().expect("a batch").table, bounds));
         assert_eq!(names, Names { date: "partition_partition_dt".into(), hour: "hour".into() });
     }
 }

@@ -24,7 +24,7 @@ pub struct Report {
     pub skipped_objects: u64,
     /// Objects passed over because a part of their name begins with `_` or `.`.
     pub hidden_objects: u64,
-    /// Gzip members that were read, and whose CRC-32 and length were right.
+    /// Gzip members (and zstd frames) that were read, and whose checksums were right.
     pub members: u64,
     /// Rows in the files.
     pub rows: u64,
@@ -53,6 +53,9 @@ pub struct Report {
     pub replaced_surrogates: u64,
     /// Arrow types by column.
     pub schema: BTreeMap<String, String>,
+    /// Bytes of row groups that were put aside on disk, because memory did not hold all of them until the schema was
+    /// known.
+    pub spilled_bytes: u64,
     /// How long the run took.
     pub seconds: f64,
 }
@@ -83,9 +86,9 @@ impl Report {
 pub enum Phase {
     /// Looking for objects, and for what earlier runs have done.
     Listing,
-    /// Reading all objects to find the schema.
-    Scanning,
-    /// Reading all objects again and writing the files.
+    /// Reading all objects.
+    Reading,
+    /// Writing the files, which the phase counts in place of objects.
     Writing,
     /// Making the files visible.
     Committing,
@@ -112,7 +115,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Listing => "listing",
-            Self::Scanning => "scanning",
+            Self::Reading => "reading",
             Self::Writing => "writing",
             Self::Committing => "committing",
         })

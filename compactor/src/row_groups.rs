@@ -1,125 +1,119 @@
-//! Parquet files of bounded size, one partition after the other.
+//! Row groups: encoded as the rows come, with the columns known by then, and put together to files once all are.
 
+mod encoding;
+mod file;
+
+pub(crate) use file::{FilePlan, plan_files, write_file};
+
+use crate::columns::{Batch, Table};
 use crate::error::Error;
-use crate::manifest::OutputFile;
-use crate::outlet::{OutFile, Outlet};
 use crate::settings::Settings;
-use arrow_array::RecordBatch;
+use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
+use encoding::Choice;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-/// Writes batches to files that are closed when they are large enough, or the partition changes.
-pub(crate) struct PartFiles {
-    schema: SchemaRef,
-    properties: WriterProperties,
-    target_bytes: usize,
-    outlet: Outlet,
-    /// The part of a plan's name that file names carry.
-    plan: String,
-    open: Option<OpenFile>,
-    done: Vec<OutputFile>,
+/// One row group, as a Parquet file of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Fragment {
+    pub(crate) blob: Blob,
+    pub(crate) rows: u64,
+    /// What its columns are.
+    pub(crate) table: Table,
+    pub(crate) has_overflow: bool,
 }
 
-struct OpenFile {
-    folder: String,
-    ordinal: usize,
+/// Encodes batches of one unit to row groups of bounded size.
+pub(crate) struct FragmentWriter {
+    settings: Settings,
+    spool: Spool,
+    open: Option<Open>,
+}
+
+struct Open {
+    writer: ArrowWriter<Vec<u8>>,
     rows: u64,
-    path: String,
-    writer: ArrowWriter<OutFile>,
+    table: Table,
+    has_overflow: bool,
 }
 
-impl PartFiles {
-    /// Files of `schema` for the plan that `plan` names, as `settings` wants them.
-    ///
-    /// # Errors
-    /// A schema that Parquet cannot hold.
-    pub(crate) fn new(schema: SchemaRef, settings: &Settings, plan: &str, outlet: Outlet) -> Result<Self, Error> {
-        Ok(Self {
-            properties: properties(&schema, settings, plan)?,
-            schema,
-            target_bytes: settings.target_file_bytes,
-            outlet,
-            plan: plan.to_owned(),
-            open: None,
-            done: Vec::new(),
-        })
+impl FragmentWriter {
+    pub(crate) fn new(settings: Settings, spool: Spool) -> Self {
+        Self { settings, spool, open: None }
     }
 
-    /// Appends a batch to the partition in `folder`. All batches of a partition must come together.
-    pub(crate) fn write(&mut self, folder: &str, batch: &RecordBatch) -> Result<(), Error> {
-        let ordinal = match &self.open {
-            Some(open) if open.folder == folder && size(&open.writer) < self.target_bytes => None,
-            Some(open) if open.folder == folder => Some(open.ordinal + 1),
-            _ => Some(0),
+    /// Appends a batch. Returns row groups that are complete by that.
+    pub(crate) fn write(&mut self, batch: Batch) -> Result<Vec<Fragment>, Error> {
+        let mut done = Vec::new();
+        let alike = |open: &Open| open.has_overflow == batch.has_overflow && open.table.is_stored_like(&batch.table);
+        if !self.open.as_ref().is_some_and(alike) {
+            done.extend(self.close()?);
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(Open {
+                writer: writer(&batch, &self.settings)?,
+                rows: 0,
+                table: Table::default(),
+                has_overflow: batch.has_overflow,
+            }),
         };
-        if let Some(ordinal) = ordinal {
-            self.close()?;
-            self.open = Some(self.create(folder, ordinal)?);
+        open.writer.write(&batch.columns)?;
+        open.rows += batch.columns.num_rows() as u64;
+        open.table = batch.table;
+        let full = open.writer.in_progress_size() >= self.settings.group_bytes();
+        if full || open.rows >= self.settings.row_group_rows as u64 {
+            done.extend(self.close()?);
         }
-        if let Some(open) = &mut self.open {
-            open.writer.write(batch).map_err(stopped)?;
-            open.rows += batch.num_rows() as u64;
-        }
-        Ok(())
+        Ok(done)
     }
 
-    /// Closes the last file, and says what was written.
-    pub(crate) fn finish(mut self) -> Result<Vec<OutputFile>, Error> {
-        self.close()?;
-        Ok(self.done)
+    /// Completes the row group that is open, if there is one.
+    pub(crate) fn close(&mut self) -> Result<Option<Fragment>, Error> {
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let Open { writer, rows, table, has_overflow } = open;
+        let blob = self.spool.put(writer.into_inner()?)?;
+        Ok(Some(Fragment { blob, rows, table, has_overflow }))
     }
 
-    fn create(&self, folder: &str, ordinal: usize) -> Result<OpenFile, Error> {
-        // As Spark names its files, without its random part: the same plan gives the same names.
-        let path = format!("{folder}/part-{ordinal:05}-{}.zstd.parquet", self.plan);
-        let file = self.outlet.create(path.clone());
-        // The types are all Parquet's own; and the copy of the Arrow schema that would go to the metadata is one that
-        // readers refuse when it is nested deeply.
-        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&self.schema), options)?;
-        Ok(OpenFile { folder: folder.to_owned(), ordinal, rows: 0, path, writer })
-    }
-
-    fn close(&mut self) -> Result<(), Error> {
-        if let Some(open) = self.open.take() {
-            let bytes = open.writer.into_inner().map_err(stopped)?.close()?;
-            self.done.push(OutputFile { path: open.path, rows: open.rows, bytes });
-        }
-        Ok(())
+    /// Forgets the row group that is open.
+    pub(crate) fn discard(&mut self) {
+        self.open = None;
     }
 }
 
-fn size(writer: &ArrowWriter<OutFile>) -> usize {
-    writer.bytes_written() + writer.in_progress_size()
+fn writer(first: &Batch, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
+    let schema = first.columns.schema();
+    let properties = properties(&schema, settings, encoding::choose(&first.columns))?.build();
+    Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
-/// A broken pipe means that the store has an error of its own, which is the one to read.
-fn stopped(error: parquet::errors::ParquetError) -> Error {
-    let broken = |source: &(dyn std::error::Error + 'static)| {
-        source.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    match &error {
-        parquet::errors::ParquetError::External(source) if broken(&**source) => Error::Stopped,
-        _ => Error::Parquet(error),
-    }
+/// The types are all Parquet's own; and the copy of the Arrow schema that would go to the metadata is one that readers
+/// refuse when it is nested deeply.
+fn options(properties: WriterProperties) -> ArrowWriterOptions {
+    ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true)
 }
 
-fn properties(schema: &SchemaRef, settings: &Settings, plan: &str) -> Result<WriterProperties, Error> {
+/// How columns of this schema are encoded; row groups end where we end them. Where there are no choices, none of the
+/// values was looked at.
+fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> Result<WriterPropertiesBuilder, Error> {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
-        .set_max_row_group_row_count(Some(settings.row_group_rows))
-        .set_max_row_group_bytes(Some(settings.row_group_bytes))
-        .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![KeyValue::new("alluvial.plan".to_owned(), plan.to_owned())]));
+        .set_max_row_group_row_count(None)
+        .set_max_row_group_bytes(None)
+        .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned());
+    let mut choices = choices.into_iter();
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        // Measured values seldom repeat: a dictionary of them costs time and makes the file larger.
-        if column.physical_type() == Type::DOUBLE {
-            builder = builder.set_column_dictionary_enabled(column.path().clone(), false);
-        }
+        let unseen = Choice::unseen(column.physical_type() == Type::DOUBLE);
+        builder = choices.next().unwrap_or(unseen).apply(column.path(), builder);
     }
-    Ok(builder.build())
+    Ok(builder)
+}
+
+fn plan_metadata(plan: &str) -> Vec<KeyValue> {
+    vec![KeyValue::new("alluvial.plan".to_owned(), plan.to_owned())]
 }

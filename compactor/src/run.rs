@@ -1,24 +1,23 @@
-//! One run: list, plan, scan, build, commit.
+//! One run: list, plan, read, write, commit.
 
-use crate::columns::Schema;
 use crate::commit;
 use crate::error::Error;
-use crate::job::{self, Built, Job, Scan};
+use crate::job::{self, Job, ObjectRead, Reading, Written};
 use crate::list::{self, Listing};
 use crate::manifest::{ConsumedInput, Manifest};
 use crate::plan::Plan;
 use crate::report::{LISTED_LOSSES, LossReport, Phase, Progress, Report};
 use crate::settings::Settings;
+use crate::spool::Spool;
 use crate::store::Store;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Compacts every object at the source that no earlier run has compacted.
 ///
 /// `s3` is needed if one of the locations is in S3. `progress` is called between objects, on the caller's task.
 /// Cancel by dropping the future: before the commit nothing is visible; during it, the next run takes back what was.
-/// Memory: for each thread a few batches of 4 MiB of JSON and one row; and one row group.
+/// Memory: about [`Settings::memory_bytes`].
 ///
 /// # Errors
 /// See [`Error`]. A damaged object or a bad row is no error: see [`Report::is_complete`].
@@ -33,6 +32,7 @@ pub async fn run(
         settings: settings.clone(),
         source: Store::open(&settings.src, s3.as_ref())?,
         destination: Store::open(&settings.dst, s3.as_ref())?,
+        spool: Spool::new(settings.spool_dir.clone(), settings.waiting_bytes()),
     };
     progress(begun(Phase::Listing));
     let listing = list::list(&job.source).await?;
@@ -62,13 +62,12 @@ async fn compact(
     done: Vec<Manifest>,
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<Report, Error> {
-    let scan = job::scan(job, plan, progress).await?;
-    let schema = Arc::new(Schema::of(&scan.shape, job.bounds()));
-    let built = job::build(job, plan, &scan, &schema, progress).await?;
+    let mut reading = job::read(job, plan, progress).await?;
+    let written = job::write(job, plan, &mut reading, progress).await?;
     progress(begun(Phase::Committing));
-    let manifest = manifest(job, plan, &scan, &schema, &built);
-    let report = report(plan, &scan, &built, &manifest);
-    commit::commit(&job.destination, &built.staged, manifest, done).await?;
+    let manifest = manifest(job, plan, &reading, &written);
+    let report = report(job, plan, &reading, &written, &manifest);
+    commit::commit(&job.destination, &written.staged, manifest, done).await?;
     Ok(report)
 }
 
@@ -85,30 +84,34 @@ fn no_objects(settings: &Settings, listing: &Listing) -> Error {
     Error::Usage(format!("{}: there are no objects{hidden}; is the prefix right?", settings.src))
 }
 
-fn manifest(job: &Job, plan: &Plan, scan: &Scan, schema: &Schema, built: &Built) -> Manifest {
-    let inputs = plan.inputs.iter().zip(&scan.objects).map(|(input, scanned)| ConsumedInput {
+fn manifest(job: &Job, plan: &Plan, reading: &Reading, written: &Written) -> Manifest {
+    let inputs = plan.inputs.iter().zip(objects(reading)).map(|(input, read)| ConsumedInput {
         object: input.object.uri.clone(),
         bytes: input.object.bytes,
         etag: input.object.etag.clone(),
-        rows: scanned.rows,
-        members: scanned.members,
+        rows: read.rows,
+        members: read.members,
     });
     Manifest {
-        schema: schema.types(),
-        rows: built.rows,
-        quarantined_rows: built.quarantined_rows,
-        quarantined_members: scan.objects.iter().map(|object| object.losses.len() as u64).sum(),
-        quarantine: built.quarantine.clone(),
-        files: built.files.clone(),
+        schema: reading.schema.types(),
+        rows: objects(reading).map(|object| object.rows).sum(),
+        quarantined_rows: reading.units.iter().map(|unit| unit.quarantined_rows).sum(),
+        quarantined_members: objects(reading).map(|object| object.losses.len() as u64).sum(),
+        quarantine: written.quarantine.clone(),
+        files: written.files.clone(),
         inputs: inputs.collect(),
         ..Manifest::new(plan.id.clone(), job.settings.src.to_string())
     }
 }
 
-fn report(plan: &Plan, scan: &Scan, built: &Built, manifest: &Manifest) -> Report {
-    let objects = || plan.inputs.iter().zip(&scan.objects);
-    let losses = objects().flat_map(|(input, scanned)| {
-        scanned.losses.iter().map(|loss| LossReport {
+/// What was read of every object, in the plan's order.
+fn objects(reading: &Reading) -> impl Iterator<Item = &ObjectRead> {
+    reading.units.iter().flat_map(|unit| &unit.objects)
+}
+
+fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest: &Manifest) -> Report {
+    let losses = plan.inputs.iter().zip(objects(reading)).flat_map(|(input, read)| {
+        read.losses.iter().map(|loss| LossReport {
             object: input.object.uri.clone(),
             offset: loss.from,
             bytes: loss.to - loss.from,
@@ -116,23 +119,24 @@ fn report(plan: &Plan, scan: &Scan, built: &Built, manifest: &Manifest) -> Repor
         })
     });
     let folders: BTreeSet<&str> =
-        built.files.iter().filter_map(|file| file.path.rsplit_once('/')).map(|(folder, _)| folder).collect();
+        written.files.iter().filter_map(|file| file.path.rsplit_once('/')).map(|(folder, _)| folder).collect();
     Report {
         plan: plan.id.clone(),
         objects: plan.inputs.len() as u64,
-        members: scan.objects.iter().map(|object| object.members).sum(),
-        rows: built.rows,
+        members: objects(reading).map(|object| object.members).sum(),
+        rows: manifest.rows,
         bytes_in: plan.bytes(),
-        bytes_json: scan.objects.iter().map(|object| object.text_bytes).sum(),
-        bytes_out: built.files.iter().map(|file| file.bytes).sum(),
-        files: built.files.len() as u64,
+        bytes_json: objects(reading).map(|object| object.text_bytes).sum(),
+        bytes_out: written.files.iter().map(|file| file.bytes).sum(),
+        files: written.files.len() as u64,
         partitions: folders.len() as u64,
-        quarantined_rows: built.quarantined_rows,
+        quarantined_rows: manifest.quarantined_rows,
         quarantined_members: manifest.quarantined_members,
-        quarantined_objects: scan.objects.iter().filter(|object| !object.losses.is_empty()).count() as u64,
+        quarantined_objects: objects(reading).filter(|object| !object.losses.is_empty()).count() as u64,
         losses: losses.take(LISTED_LOSSES).collect(),
-        quarantine: built.quarantine.clone(),
-        replaced_surrogates: built.replaced,
+        quarantine: written.quarantine.clone(),
+        replaced_surrogates: reading.units.iter().map(|unit| unit.replaced).sum(),
+        spilled_bytes: job.spool.spilled(),
         schema: manifest.schema.clone(),
         ..Report::default()
     }

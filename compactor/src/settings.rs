@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::location::Location;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Bytes of a mebibyte.
 const MIB: usize = 1 << 20;
@@ -20,11 +21,20 @@ pub struct Settings {
     pub row_group_rows: usize,
     /// Encoded bytes of a row group, about. The writer holds this much in memory.
     pub row_group_bytes: usize,
+    /// Bytes of the objects that one thread reads after each other, at least: their rows share row groups.
+    pub unit_bytes: u64,
     /// The zstd level, 1 to 22. Higher is smaller and slower.
     pub zstd_level: i32,
-    /// Objects decoded at the same time, each on a thread of its own.
+    /// Threads that read objects, and that write files.
     pub threads: usize,
-    /// JSON bytes of one row, at most 1 GiB; a longer one is quarantined. Memory holds one such row a thread.
+    /// Memory to use, about. Row groups that do not fit wait in a file in `spool_dir`, and are the smaller the less
+    /// there is.
+    pub memory_bytes: usize,
+    /// Where a temporary file may be made, as large as all the Parquet of a run.
+    pub spool_dir: PathBuf,
+    /// Strings that are all `2026-11-23T05:00:00Z`, all with three or all with six digits of a fraction, become timestamps.
+    pub timestamps: bool,
+    /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
     pub max_depth: usize,
@@ -43,13 +53,43 @@ impl Settings {
             target_file_bytes: 256 * MIB,
             row_group_rows: 1 << 20,
             row_group_bytes: 64 * MIB,
+            unit_bytes: 12 << 20,
             zstd_level: 3,
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            memory_bytes: 512 * MIB,
+            spool_dir: std::env::temp_dir(),
+            timestamps: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,
             max_object_bytes: 64 << 30,
         }
+    }
+
+    /// Decompressed bytes of one gzip member that a thread holds until its checksum is known.
+    pub(crate) fn held_bytes(&self) -> usize {
+        (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 64 * MIB)
+    }
+
+    /// Bytes of row groups that may wait in memory, all together.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.memory_bytes / 4
+    }
+
+    /// Ranges of objects, each of so many bytes, that a thread asks for before it decodes them.
+    pub(crate) fn ranges_ahead(&self, range_bytes: u64) -> usize {
+        let share = (self.memory_bytes / (8 * self.threads.max(1))) as u64;
+        usize::try_from(share / range_bytes.max(1)).unwrap_or(usize::MAX).clamp(2, 8)
+    }
+
+    /// Encoded bytes of a row group, given what memory there is.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.row_group_bytes.min(self.target_file_bytes).min(self.memory_bytes / (4 * self.threads.max(1)))
+    }
+
+    /// Row groups of fewer bytes are put together with their neighbours.
+    pub(crate) fn small_bytes(&self) -> usize {
+        self.row_group_bytes / 256
     }
 
     /// Refuses what cannot work, before anything is read.
@@ -62,7 +102,8 @@ impl Settings {
             ("row_group_rows", self.row_group_rows, 1, usize::MAX),
             ("row_group_bytes", self.row_group_bytes, 1, usize::MAX),
             ("threads", self.threads, 1, 512),
-            ("max_row_bytes", self.max_row_bytes, 2, 1 << 30),
+            ("memory_bytes", self.memory_bytes, 64 * MIB, usize::MAX),
+            ("max_row_bytes", self.max_row_bytes, 2, 256 * MIB),
             ("max_depth", self.max_depth, 1, 512),
             ("max_columns", self.max_columns, 1, 1_000_000),
         ];

@@ -14,8 +14,8 @@ use crate::location::Location;
 use bytes::Bytes;
 use local::LocalStore;
 use s3::S3Store;
+use std::ops::Range;
 use std::time::SystemTime;
-use tokio::sync::mpsc;
 
 /// Bytes of one part of an upload; only the last may have fewer. S3 wants 5 MiB at least and 10,000 parts at most.
 pub(crate) const PART_BYTES: usize = 8 << 20;
@@ -75,14 +75,22 @@ impl Store {
         }
     }
 
-    /// Sends the object's bytes to `to`, in order. Ends early, and well, when the receiver is gone.
+    /// Bytes that are best asked for at once.
+    pub(crate) fn range_bytes(&self) -> u64 {
+        match self {
+            Self::Local(_) => local::RANGE,
+            Self::S3(_) => s3::RANGE,
+        }
+    }
+
+    /// A part of an object, and the ETag that came with it.
     ///
     /// # Errors
     /// [`Error::Changed`] where it is no longer the object that was listed.
-    pub(crate) async fn read(&self, object: &Object, to: mpsc::Sender<Bytes>) -> Result<(), Error> {
+    pub(crate) async fn range(&self, object: &Object, range: Range<u64>) -> Result<(Bytes, Option<String>), Error> {
         match self {
-            Self::Local(store) => store.read(object, to).await,
-            Self::S3(store) => store.read(object, to).await,
+            Self::Local(store) => store.range(object, range).await.map(|bytes| (bytes, None)),
+            Self::S3(store) => store.range(object, range).await,
         }
     }
 

@@ -41,10 +41,14 @@ impl Budget {
         Share { _permit: Arc::clone(&self.semaphore).acquire_many_owned(wanted).await.ok() }
     }
 
+    /// Bytes that may wait at one time.
+    pub fn limit_bytes(&self) -> usize {
+        usize::try_from(self.limit_bytes).unwrap_or(usize::MAX)
+    }
+
     /// Bytes that wait now.
     pub fn used_bytes(&self) -> usize {
-        let limit = usize::try_from(self.limit_bytes).unwrap_or(usize::MAX);
-        limit.saturating_sub(self.semaphore.available_permits())
+        self.limit_bytes().saturating_sub(self.semaphore.available_permits())
     }
 }
 

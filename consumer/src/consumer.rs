@@ -1,6 +1,7 @@
 //! The consumer as its users see it.
 
 use crate::budget::Budget;
+use crate::builder::ConsumerBuilder;
 use crate::coordinator;
 use crate::error::Error;
 use crate::feed::ShardFeed;
@@ -9,6 +10,7 @@ use crate::settings::Settings;
 use crate::shard::Shared;
 use crate::status::StatusBoard;
 use crate::stream::Stream;
+use crate::subscription::AnySource;
 use alluvial_runtime::clock::Clock;
 use aws_smithy_types::retry::RetryConfig;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Shards whose feeds wait to be taken; taking one is cheap.
-const QUEUED_FEEDS: usize = 16;
+pub(crate) const QUEUED_FEEDS: usize = 16;
 
 /// The services that a consumer talks to.
 #[derive(Debug, Clone)]
@@ -52,6 +54,11 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// Begins an application: streams, settings, clients, and what is done with the records.
+    pub fn builder() -> ConsumerBuilder {
+        ConsumerBuilder::default()
+    }
+
     /// Finds the stream, registers the consumer and makes the lease table, as far as they are not there yet.
     ///
     /// Returns the consumer and the feeds of the shards that it will read, each as it starts.
@@ -65,19 +72,34 @@ impl Consumer {
         clock: Clock,
         random: fastrand::Rng,
     ) -> Result<(Self, mpsc::Receiver<ShardFeed>), Error> {
-        let stream = Stream::find(clients.control, &settings.stream).await?;
+        let (feeds, receiver) = mpsc::channel(QUEUED_FEEDS);
+        let budget = Budget::new(settings.budget_bytes);
+        let stream = Stream::find(clients.control.clone(), &settings.stream).await?;
+        Ok((Self::join(stream, settings, clients, clock, random, budget, feeds).await?, receiver))
+    }
+
+    /// As [`Consumer::connect`], with a budget and a channel for feeds that other consumers of the process share.
+    pub(crate) async fn join(
+        stream: Stream,
+        settings: Settings,
+        clients: Clients,
+        clock: Clock,
+        random: fastrand::Rng,
+        budget: Budget,
+        feeds: mpsc::Sender<ShardFeed>,
+    ) -> Result<Self, Error> {
         let consumer_arn = stream.ensure_consumer(&settings.consumer_name).await?;
         clients.leases.ensure().await?;
+        let kind = settings.subscription;
         let shared = Arc::new(Shared {
-            budget: Budget::new(settings.budget_bytes),
+            budget,
             settings,
-            subscriptions: clients.subscriptions,
+            subscriptions: AnySource::new(kind, clients.subscriptions, consumer_arn.clone()),
             stream,
             consumer_arn,
             leases: clients.leases,
         });
-        let (feeds, receiver) = mpsc::channel(QUEUED_FEEDS);
-        Ok((Self { shared, status: StatusBoard::default(), feeds, clock, random }, receiver))
+        Ok(Self { shared, status: StatusBoard::default(), feeds, clock, random })
     }
 
     /// What each shard is doing; live while the consumer runs and after.

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Garbled,
     /// A fault of ours: a task panicked.
     Internal,
+    /// The processor failed on a record, and the policy is to stop. Nothing at or after that record is checkpointed.
+    Processing,
     /// Settings or stored data are wrong, or records were lost to retention. Page a person; trying again is no use.
     Fatal,
 }
@@ -39,6 +41,11 @@ impl Error {
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
         Self { kind, message: message.into(), source: Some(Box::new(source)) }
+    }
+
+    /// A setting that cannot be: its name, the value given, and what it may be.
+    pub(crate) fn setting(field: &str, value: impl std::fmt::Display, wanted: impl std::fmt::Display) -> Self {
+        Self::new(ErrorKind::Fatal, format!("setting {field} is {value}: {wanted} is wanted"))
     }
 
     /// What the caller should do.

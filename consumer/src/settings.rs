@@ -5,6 +5,16 @@ use crate::lease::LeaseMode;
 use crate::topology::StartPosition;
 use std::time::Duration;
 
+/// Who reads the wire of a subscription. Both bring the same records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubscriptionKind {
+    /// Our own reader of frames: less than half of the CPU time.
+    #[default]
+    Direct,
+    /// The parser of the AWS SDK: the reference.
+    Sdk,
+}
+
 /// Settings of a consumer. Times are wall time.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -19,6 +29,9 @@ pub struct Settings {
     /// Payload bytes that may wait in queues over all shards. One event of up to about 14 MB is admitted at a time
     /// even when it is larger than this.
     pub budget_bytes: usize,
+    /// Hand out the user records of an aggregate one by one. When off, aggregates are handed out as they came; checkpoints
+    /// mean the same either way, so that it may be changed at any time.
+    pub deaggregate: bool,
     /// A lease that its owner has not renewed for this long is free. Leases are renewed three times within it.
     /// Shorter takes over faster after a crash, and mistakes a slow worker for a dead one more often.
     pub failover: Duration,
@@ -40,6 +53,8 @@ pub struct Settings {
     pub checkpoint_interval: Duration,
     /// Time between two listings of the stream's shards, which find what events did not tell.
     pub sync_interval: Duration,
+    /// Who reads the wire of a subscription.
+    pub subscription: SubscriptionKind,
     /// Longest wait for a subscription to open, its first frame included.
     pub open_deadline: Duration,
     /// Longest silence of a subscription that we want data from; heartbeats come about every 5 s.
@@ -59,6 +74,7 @@ impl Settings {
             worker: worker.into(),
             start: StartPosition::TrimHorizon,
             budget_bytes: 64 * 1024 * 1024,
+            deaggregate: true,
             failover: Duration::from_secs(10),
             lease_mode: LeaseMode::Kcl,
             balance: Balance::Count,
@@ -70,6 +86,7 @@ impl Settings {
             cleanup_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(2),
             sync_interval: Duration::from_secs(20),
+            subscription: SubscriptionKind::default(),
             open_deadline: Duration::from_secs(10),
             silence_deadline: Duration::from_secs(20),
             held_back_limit: Duration::from_secs(60),

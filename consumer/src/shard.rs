@@ -5,15 +5,15 @@ mod reader;
 
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind};
-use crate::feed::ShardFeed;
+use crate::feed::{FeedEnd, ShardFeed};
 use crate::lease::{DeliveryGate, HeldLease, Lease, LeaseTable};
 use crate::settings::Settings;
 use crate::status::{ShardState, ShardStatus};
 use crate::stream::Stream;
+use crate::subscription::AnySource;
 use crate::topology::ready_children;
 use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::exit::chain;
-use aws_sdk_kinesis::Client;
 use reader::ReadEnd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) subscriptions: Client,
+    pub(crate) subscriptions: AnySource,
     pub(crate) stream: Stream,
     pub(crate) consumer_arn: String,
     pub(crate) leases: LeaseTable,
@@ -78,8 +78,19 @@ pub(crate) async fn run(
     // Cancelled when draining must end; the lease's own token ends it when the lease is lost.
     let abandon = held.lost().child_token();
     let gate = DeliveryGate::of(&held);
-    let feed = ShardFeed { shard: shard.clone(), batches, acks, abandon: abandon.clone(), gate };
     let stop = Stop::new(&shared.settings, stop, &held);
+    let (ending, ended) = watch::channel(None);
+    let feed = ShardFeed {
+        stream: shared.settings.stream.as_str().into(),
+        shard: shard.clone(),
+        batches,
+        acks,
+        abandon: abandon.clone(),
+        gate,
+        stopping: stop.reading.clone(),
+        status: Arc::clone(&status),
+        ended,
+    };
     let taken = tokio::select! {
         sent = feeds.send(feed) => sent.is_ok(),
         () = stop.reading.cancelled() => false,
@@ -89,7 +100,11 @@ pub(crate) async fn run(
     }
     let (tip, tips) = watch::channel(Tip::default());
     let reader = reader::Reader::new(&shared, &held, from, &status, tip, random);
-    let reading = reader.read(batch_tx, &stop.reading, held.lost());
+    let reading = async {
+        let end = reader.read(batch_tx, &stop.reading, held.lost()).await;
+        ending.send_replace(Some(stop.feed_end(&end)));
+        end
+    };
     let keeping = keeper::keep(&held, ack_rx, tips, &status, shared.settings.checkpoint_interval, &abandon);
     let (read_end, progress) = {
         let mut both = std::pin::pin!(async { tokio::join!(reading, keeping) });
@@ -125,6 +140,16 @@ impl Stop {
         let reading = process.child_token();
         let handoff = (held.asked_for().clone(), settings.handoff_timeout);
         Self { reading, process: (process, settings.drain_grace), handoff }
+    }
+
+    /// What those who take the batches are told.
+    fn feed_end(&self, end: &ReadEnd) -> FeedEnd {
+        match end {
+            ReadEnd::ShardEnd { .. } => FeedEnd::ShardEnded,
+            ReadEnd::Failed(_) => FeedEnd::Failed,
+            ReadEnd::Stopped if self.process.0.is_cancelled() => FeedEnd::Stopped,
+            ReadEnd::Stopped => FeedEnd::HandedOver,
+        }
     }
 
     /// Ends the reading when a peer asks for the lease, and waits until the draining must end.

@@ -1,9 +1,13 @@
 //! What each shard is doing, for people and metrics.
 
+use crate::feed::Record;
+use crate::lag::{InFlight, ShardLag, tip_lag};
 use alluvial_record::ShardId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Why a shard moves or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +28,8 @@ pub enum ShardState {
     BackingOff,
     /// Nothing more is read; what was read is being delivered.
     Draining,
+    /// The processor failed on a record for good, and the shard stands still before it.
+    Halted,
     /// Done, to the end of the shard.
     Ended,
     /// Another worker has taken the lease.
@@ -45,10 +51,41 @@ impl ShardState {
             Self::ResourceInUse => "resource_in_use",
             Self::BackingOff => "backing_off",
             Self::Draining => "draining",
+            Self::Halted => "halted",
             Self::Ended => "ended",
             Self::LeaseLost => "lease_lost",
             Self::Released => "released",
             Self::LeaseGarbled => "lease_garbled",
+        }
+    }
+
+    /// Every state.
+    pub const ALL: [Self; 12] = [
+        Self::Waiting,
+        Self::Subscribing,
+        Self::Streaming,
+        Self::BlockedOnSink,
+        Self::ResourceInUse,
+        Self::BackingOff,
+        Self::Draining,
+        Self::Halted,
+        Self::Ended,
+        Self::LeaseLost,
+        Self::Released,
+        Self::LeaseGarbled,
+    ];
+
+    /// True while this worker has the lease of the shard and works on it.
+    pub fn is_read(self) -> bool {
+        match self {
+            Self::Subscribing
+            | Self::Streaming
+            | Self::BlockedOnSink
+            | Self::ResourceInUse
+            | Self::BackingOff
+            | Self::Draining
+            | Self::Halted => true,
+            Self::Waiting | Self::Ended | Self::LeaseLost | Self::Released | Self::LeaseGarbled => false,
         }
     }
 }
@@ -60,8 +97,31 @@ pub struct ShardStatus {
     received: AtomicU64,
     received_bytes: AtomicU64,
     acknowledged: AtomicU64,
+    misplaced: AtomicU64,
     millis_behind_latest: AtomicU64,
     subscriptions: AtomicU64,
+    flight: Mutex<Flight>,
+    /// What the processor made of the records; not counted where feeds are taken by hand.
+    pub(crate) processing: Processing,
+}
+
+/// What lags are made of.
+#[derive(Debug, Default)]
+struct Flight {
+    records: InFlight,
+    /// When the last event came.
+    heard: Option<Instant>,
+    /// Records acknowledged by all readers of the shard before this one.
+    acknowledged_before: u64,
+}
+
+/// Records by what the processor made of them.
+#[derive(Debug, Default)]
+pub(crate) struct Processing {
+    pub(crate) processed: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) dead_lettered: AtomicU64,
+    pub(crate) skipped: AtomicU64,
 }
 
 impl ShardStatus {
@@ -85,6 +145,12 @@ impl ShardStatus {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// User records of aggregates that were left out, because their hash keys are not those of the shard: after a split or
+    /// a merge the Kinesis Producer Library puts them again, to the shard where they belong.
+    pub fn misplaced(&self) -> u64 {
+        self.misplaced.load(Ordering::Relaxed)
+    }
+
     /// How far the last event was behind the tip of the shard, in milliseconds.
     pub fn millis_behind_latest(&self) -> u64 {
         self.millis_behind_latest.load(Ordering::Relaxed)
@@ -97,6 +163,44 @@ impl ShardStatus {
 
     pub(crate) fn enter(&self, state: ShardState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        if !state.is_read() {
+            self.flight().records.clear();
+        }
+    }
+
+    fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records acknowledged by this worker since its start, over all the times that it read the shard.
+    pub(crate) fn acknowledged_ever(&self) -> u64 {
+        self.flight().acknowledged_before.saturating_add(self.acknowledged())
+    }
+
+    /// Notes records that are handed out now, counted from `first`; 0 is the first record of a new reader.
+    pub(crate) fn hand_out(&self, first: u64, records: &[Record]) {
+        let mut flight = self.flight();
+        if first == 0 {
+            let before = self.acknowledged.swap(0, Ordering::Relaxed);
+            flight.acknowledged_before = flight.acknowledged_before.saturating_add(before);
+        }
+        flight.records.hand_out(first, records.iter().map(|record| record.arrived_millis));
+    }
+
+    /// How far the shard is behind; `None` while this worker does not read it.
+    fn lag(&self, stream: &Arc<str>, shard: &ShardId, now: Instant, now_millis: u64) -> Option<ShardLag> {
+        if !self.state().is_read() {
+            return None;
+        }
+        let behind = Duration::from_millis(self.millis_behind_latest());
+        let flight = self.flight();
+        let age = |arrived: u64| Duration::from_millis(now_millis.saturating_sub(arrived));
+        Some(ShardLag {
+            stream: Arc::clone(stream),
+            shard: shard.clone(),
+            tip: flight.heard.map(|heard| tip_lag(behind, now.saturating_duration_since(heard))),
+            oldest_unacknowledged: flight.records.oldest_millis().map(age),
+        })
     }
 
     pub(crate) fn count_received(&self, records: usize, bytes: usize) {
@@ -106,10 +210,17 @@ impl ShardStatus {
 
     pub(crate) fn set_acknowledged(&self, records: u64) {
         self.acknowledged.store(records, Ordering::Relaxed);
+        self.flight().records.acknowledge(records);
+    }
+
+    /// True when they are the first.
+    pub(crate) fn count_misplaced(&self, records: u64) -> bool {
+        self.misplaced.fetch_add(records, Ordering::Relaxed) == 0 && records > 0
     }
 
     pub(crate) fn set_behind(&self, millis: u64) {
         self.millis_behind_latest.store(millis, Ordering::Relaxed);
+        self.flight().heard = Some(Instant::now());
     }
 
     pub(crate) fn count_subscription(&self) {
@@ -126,6 +237,12 @@ impl StatusBoard {
     pub(crate) fn of(&self, shard: &ShardId) -> Arc<ShardStatus> {
         let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(board.entry(shard.clone()).or_default())
+    }
+
+    /// The lag of the shards that this worker reads, as shards of `stream`.
+    pub(crate) fn lags(&self, stream: &Arc<str>, now: Instant, now_millis: u64) -> Vec<ShardLag> {
+        let shards = self.snapshot();
+        shards.iter().filter_map(|(shard, status)| status.lag(stream, shard, now, now_millis)).collect()
     }
 
     /// All shards, in order of their names.

@@ -1,6 +1,7 @@
 //! The control plane of one stream: its shards, and our registration as an enhanced fan-out consumer.
 
 use crate::error::{Error, ErrorKind, kind_of_code};
+use crate::lease::StreamId;
 use crate::topology::Shard;
 use alluvial_record::{HashKeyRange, ShardId};
 use aws_sdk_kinesis::Client;
@@ -49,6 +50,11 @@ impl Stream {
         let created = summary.and_then(|stream| stream.stream_creation_timestamp().to_millis().ok());
         let created_millis = created.and_then(|millis| u64::try_from(millis).ok());
         Ok(Self { client, name: name.to_owned(), arn, created_millis })
+    }
+
+    /// The stream as lease keys name it; `None` when Kinesis does not say when it was created.
+    pub(crate) fn id(&self) -> Option<StreamId> {
+        StreamId::of_arn(&self.arn, self.created_millis?)
     }
 
     /// When the stream was created, in milliseconds since 1970: a stream of the same name may have been there before.

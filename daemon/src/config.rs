@@ -2,7 +2,7 @@
 
 mod explain;
 
-use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition};
+use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition, SubscriptionKind};
 use alluvial_enrich::{
     InvalidSetting, OnErrorSettings, PackSettings, PipelineLimits, PipelineSettings, SinkSettings, TransformSettings,
     parse_bytes, parse_duration,
@@ -47,6 +47,8 @@ struct Source {
     handoff_timeout: Option<String>,
     checkpoint_interval: Option<String>,
     drain_grace: Option<String>,
+    deaggregate: Option<bool>,
+    subscription: Option<String>,
 }
 
 fn trim_horizon() -> String {
@@ -107,12 +109,21 @@ impl Source {
         let worker = self.worker.as_deref().unwrap_or(default_worker);
         let mut settings = Settings::new(&self.stream, consumer_name, worker);
         settings.start = parse_start(&self.start)?;
+        settings.deaggregate = self.deaggregate.unwrap_or(settings.deaggregate);
         if let Some(budget) = &self.budget {
             settings.budget_bytes = parse_bytes(budget).map_err(|why| InvalidSetting::new("source.budget", why))?;
             if settings.budget_bytes < 1024 * 1024 {
                 return Err(InvalidSetting::new("source.budget", format!("{budget:?} is below 1MiB")));
             }
         }
+        settings.subscription = match self.subscription.as_deref() {
+            None | Some("direct") => SubscriptionKind::Direct,
+            Some("sdk") => SubscriptionKind::Sdk,
+            Some(other) => {
+                let why = format!("{other:?} is none of direct and sdk");
+                return Err(InvalidSetting::new("source.subscription", why));
+            }
+        };
         self.check_fleet(&mut settings)?;
         let times = [
             ("source.failover", &self.failover, &mut settings.failover, 1, 300),

@@ -6,7 +6,7 @@ use crate::pack::{Member, PackLimits, Packer, Pushed};
 use crate::row::{Reason, Row};
 use crate::sink::Delivery;
 use crate::transform::{Outcome, PositionColumns, Transforms};
-use alluvial_consumer::{Ack, Batch, Record, ShardFeed};
+use alluvial_consumer::{Ack, Batch, Kind, Record, ShardFeed};
 use alluvial_record::quota::firehose_billed_bytes;
 use alluvial_runtime::backoff::Backoff;
 use alluvial_runtime::clock::Clock;
@@ -169,6 +169,9 @@ impl Lane {
 
     /// Renders the row into `line`.
     fn render_row(&mut self, record: &Record) -> Result<Outcome, Reason> {
+        if let Kind::Corrupt(corruption) = record.kind {
+            return Err(Reason::CorruptAggregate(corruption));
+        }
         let mut row = Row::parse(&record.data)?;
         let outcome = self.context.transforms.apply(&mut row);
         if outcome == Outcome::Keep {

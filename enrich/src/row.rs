@@ -1,5 +1,6 @@
 //! A JSON object that is edited by cutting and splicing its text: what is not edited stays byte for byte as it was.
 
+use alluvial_record::aggregate::Corruption;
 use serde::Deserialize as _;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 /// Why a record cannot become a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
+    /// The record begins as one that the Kinesis Producer Library packed, and cannot be unpacked.
+    #[error("corrupt aggregate of the Kinesis Producer Library: {0}")]
+    CorruptAggregate(Corruption),
     /// The payload is not UTF-8 text.
     #[error("not UTF-8 text: invalid byte at offset {0}")]
     NotText(usize),

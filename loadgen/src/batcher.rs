@@ -4,6 +4,7 @@
 //! that was refused goes first in the next call, and while one of a key is being repeated, newer records of that
 //! key wait. What this cannot prevent is Kinesis accepting a record and refusing an earlier one of the same key
 //! *within* one call ("PutRecords doesn't guarantee the ordering of records"): those are counted as reordered.
+//! An aggregate goes as one record does, in order with all others of its shard, and counts for all of its records.
 
 use crate::entry::Entry;
 use std::collections::{HashSet, VecDeque};
@@ -110,12 +111,12 @@ impl Batcher {
     pub(crate) fn take(&mut self) -> Vec<Entry> {
         let mut batch: Vec<Entry> = self.queue.drain(..self.refused.min(self.queue.len())).collect();
         self.refused = 0;
-        let held: HashSet<u64> = batch.iter().map(|entry| entry.key_hash).collect();
+        let held: HashSet<u64> = batch.iter().map(|entry| entry.order).collect();
         let mut bytes: usize = batch.iter().map(Entry::wire_bytes).sum();
         let mut kept = Vec::new();
         while batch.len() < self.limits.records {
             let Some(next) = self.queue.pop_front() else { break };
-            if held.contains(&next.key_hash) {
+            if held.contains(&next.order) {
                 kept.push(next);
             } else if batch.is_empty() || bytes + next.wire_bytes() <= self.limits.bytes {
                 bytes += next.wire_bytes();
@@ -142,16 +143,18 @@ impl Batcher {
         for (mut entry, verdict) in batch.into_iter().zip(verdicts) {
             entry.attempts += 1;
             let unknown = verdict == Verdict::Unknown;
-            settled.throttled += u64::from(verdict == Verdict::Throttled);
+            let records = entry.records();
+            settled.throttled += if verdict == Verdict::Throttled { records } else { 0 };
             if let Verdict::Accepted { shard, sequence_number } = verdict {
-                settled.reordered += u64::from(!overtaken.is_empty() && overtaken.contains(&entry.key_hash));
+                let reordered = !overtaken.is_empty() && overtaken.contains(&entry.order);
+                settled.reordered += if reordered { records } else { 0 };
                 settled.accepted.push(Placed { entry, shard, sequence_number });
             } else if entry.attempts >= max_attempts {
                 settled.lost.push(entry);
             } else {
-                settled.retried += 1;
-                settled.unknown += u64::from(unknown);
-                overtaken.insert(entry.key_hash);
+                settled.retried += records;
+                settled.unknown += if unknown { records } else { 0 };
+                overtaken.insert(entry.order);
                 again.push(entry);
             }
         }

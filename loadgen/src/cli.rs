@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use crate::key::PartitionKey;
-use crate::load::{End, Error, Input, Load, Source};
+use crate::load::{End, Error, Input, KPL_AGGREGATE, KPL_LINGER, Load, Source};
 use crate::rate::Rate;
 use crate::report::{Report, Stopped};
 use crate::template::Template;
@@ -25,6 +25,7 @@ Examples:
   loadgen --stream orders --rate max --records 1M --json     as fast as the stream takes them
   loadgen --stream orders --rate 60/min --template builtin:sensor-batch    900 KB each second
   loadgen --stream orders --input events.ndjson --partition-key customerId
+  loadgen --stream orders --rate 20k/s --aggregate           50 KiB aggregates, as the KPL makes them
   zcat events.gz | loadgen --stream orders --input - --rate 20k/s
 
 Templates use the syntax of the Kinesis Data Generator, such as
@@ -78,6 +79,11 @@ pub struct Args {
     #[arg(long, value_name = "FIELD")]
     pub partition_key: Option<String>,
 
+    /// Pack records of one shard into aggregates of at most this size, as the Kinesis Producer Library does
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = KPL_AGGREGATE,
+          value_parser = units::bytes)]
+    pub aggregate: Option<u64>,
+
     /// Calls in flight at most, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub concurrency: usize,
@@ -114,6 +120,10 @@ impl Args {
         let mut load = Load { rate: self.rate, concurrency: self.concurrency, ..Load::new(&self.stream, source, seed) };
         let ends = [self.records.map(End::Records), self.duration.map(End::Duration), self.bytes.map(End::Bytes)];
         load.end = ends.into_iter().flatten().next().unwrap_or(load.end);
+        if let Some(bytes) = self.aggregate {
+            load.aggregate = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
+            load.linger = KPL_LINGER;
+        }
         if let Some(field) = &self.partition_key {
             load.partition_key = PartitionKey::Field(field.clone());
         }
@@ -209,6 +219,14 @@ mod tests {
         assert_eq!(load.end, End::Bytes(10 << 20));
         assert_eq!((load.seed, load.concurrency), (9, 3));
         assert_eq!(load.partition_key, PartitionKey::Field("id".into()));
+    }
+
+    #[test]
+    fn aggregates_are_those_of_the_kinesis_producer_library_unless_told_otherwise() {
+        assert_eq!(load("loadgen --stream o").aggregate, None);
+        assert_eq!(load("loadgen --stream o --aggregate").aggregate, Some(51_200));
+        assert_eq!(load("loadgen --stream o --aggregate=1MiB").aggregate, Some(1 << 20));
+        assert!(refusal("loadgen --stream o --aggregate=100").contains("512"));
     }
 
     #[test]

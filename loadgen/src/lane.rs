@@ -1,16 +1,20 @@
 //! A lane: the records of some partition keys, put one call at a time.
 
+mod places;
+
 use crate::answer::{Answer, judge};
-use crate::batcher::{Batcher, Limits, Placed, Readiness, Settled, Verdict};
+use crate::batcher::{Batcher, Limits, Readiness, Settled, Verdict};
 use crate::entry::Entry;
 use crate::load::Load;
 use crate::measure::{Counts, Measured};
 use crate::observe::{Accepted, Observer};
+use crate::packer::Packer;
 use alluvial_runtime::backoff::Backoff;
 use alluvial_runtime::clock::Clock;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_smithy_types::Blob;
+use places::Place;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +50,8 @@ pub(crate) struct Lane<O> {
     /// False once no more records will come.
     open: bool,
     batcher: Batcher,
+    /// Where records are packed into aggregates.
+    packer: Option<Packer>,
     backoff: Backoff,
     shared: Arc<Shared<O>>,
     measured: Measured,
@@ -64,6 +70,7 @@ impl<O: Observer> Lane<O> {
         load: &Load,
         client: Client,
         inbox: mpsc::Receiver<Vec<Entry>>,
+        packer: Option<Packer>,
         random: fastrand::Rng,
         shared: Arc<Shared<O>>,
     ) -> Self {
@@ -74,6 +81,7 @@ impl<O: Observer> Lane<O> {
             inbox,
             open: true,
             batcher: Batcher::new(Limits::KINESIS, load.linger),
+            packer,
             backoff: Backoff::new(BACKOFF_FLOOR, BACKOFF_CAP, random),
             shared,
             measured: Measured::new(),
@@ -103,9 +111,9 @@ impl<O: Observer> Lane<O> {
         loop {
             // The memory budget bounds what can wait here.
             while let Ok(chunk) = self.inbox.try_recv() {
-                self.batcher.extend(chunk);
+                self.take_in(chunk);
             }
-            let deadline = match self.batcher.readiness(Instant::now()) {
+            let deadline = match self.readiness(Instant::now()) {
                 _ if self.shared.halt.is_cancelled() => return false,
                 Readiness::Empty if !self.open => return false,
                 Readiness::At(_) if !self.open => return true,
@@ -115,12 +123,31 @@ impl<O: Observer> Lane<O> {
             };
             tokio::select! {
                 chunk = self.inbox.recv() => match chunk {
-                    Some(chunk) => self.batcher.extend(chunk),
+                    Some(chunk) => self.take_in(chunk),
                     None => self.open = false,
                 },
                 () = at(deadline) => return true,
                 () = self.shared.halt.cancelled() => return false,
             }
+        }
+    }
+
+    fn take_in(&mut self, chunk: Vec<Entry>) {
+        let Some(packer) = &mut self.packer else { return self.batcher.extend(chunk) };
+        let mut closed = Vec::new();
+        packer.add(chunk, &mut closed);
+        self.batcher.extend(closed);
+    }
+
+    /// Closes the aggregates that are due, all of them once nothing more will come, and says when a call is worth making.
+    fn readiness(&mut self, now: Instant) -> Readiness {
+        let Some(packer) = &mut self.packer else { return self.batcher.readiness(now) };
+        let closed = if self.open { packer.close_due(now) } else { packer.close_all() };
+        self.batcher.extend(closed);
+        match (self.batcher.readiness(now), packer.due()) {
+            (Readiness::Empty, Some(due)) => Readiness::At(due),
+            (Readiness::At(at), Some(due)) => Readiness::At(at.min(due)),
+            (readiness, _) => readiness,
         }
     }
 
@@ -139,7 +166,7 @@ impl<O: Observer> Lane<O> {
                 return Some(message);
             }
         };
-        let settled = self.settle(batch, verdicts, started, ended);
+        let settled = self.settle(batch, verdicts, started, ended).await;
         if settled.retried > 0 {
             self.pause(settled.progress, &reason.unwrap_or_default()).await;
         } else {
@@ -148,7 +175,7 @@ impl<O: Observer> Lane<O> {
         None
     }
 
-    fn settle(&mut self, batch: Vec<Entry>, verdicts: Vec<Verdict>, started: Instant, ended: Instant) -> Outcome {
+    async fn settle(&mut self, batch: Vec<Entry>, verdicts: Vec<Verdict>, started: Instant, ended: Instant) -> Outcome {
         let settled = self.batcher.settle(batch, verdicts, self.max_attempts);
         let Settled { accepted, lost, retried, throttled, unknown, reordered } = settled;
         let counts = &self.shared.counts;
@@ -158,28 +185,32 @@ impl<O: Observer> Lane<O> {
         counts.reordered.add(reordered);
         if !lost.is_empty() {
             self.lose(&lost);
-            tracing::warn!(records = lost.len(), attempts = self.max_attempts, "records given up and lost");
+            let records: u64 = lost.iter().map(Entry::records).sum();
+            tracing::warn!(records, attempts = self.max_attempts, "records given up and lost");
         }
         let progress = !accepted.is_empty();
-        self.measured.service.record(ended.duration_since(started), accepted.len() as u64);
-        self.accept(accepted, ended);
+        counts.kinesis_records.add(accepted.len() as u64);
+        let places = self.places(accepted).await;
+        self.measured.service.record(ended.duration_since(started), places.len() as u64);
+        self.accept(places, ended);
         Outcome { retried, progress }
     }
 
-    fn accept(&mut self, accepted: Vec<Placed>, ended: Instant) {
+    fn accept(&mut self, accepted: Vec<Place>, ended: Instant) {
         if accepted.is_empty() {
             return;
         }
         let accepted_at = self.shared.clock.now();
         let (mut bytes, mut budget) = (0, 0);
         let mut report = Vec::with_capacity(accepted.len());
-        for Placed { entry, shard, sequence_number } in accepted {
+        for Place { entry, shard, sequence_number, sub_sequence } in accepted {
             bytes += entry.data.len() as u64;
             budget += entry.budget();
             self.measured.latency.record(ended.saturating_duration_since(entry.due), 1);
             report.push(Accepted {
                 shard: count_shard(&mut self.shards, shard),
                 sequence_number,
+                sub_sequence,
                 partition_key_hash: entry.key_hash,
                 number: entry.number,
                 bytes: u32::try_from(entry.data.len()).unwrap_or(u32::MAX),
@@ -195,7 +226,7 @@ impl<O: Observer> Lane<O> {
     }
 
     fn lose(&self, entries: &[Entry]) {
-        self.shared.counts.lost.add(entries.len() as u64);
+        self.shared.counts.lost.add(entries.iter().map(Entry::records).sum());
         self.shared.budget.add_permits(entries.iter().map(Entry::budget).sum());
     }
 
@@ -221,6 +252,8 @@ impl<O: Observer> Lane<O> {
     async fn abandon(&mut self) {
         let left = self.batcher.abandon();
         self.lose(&left);
+        let open = self.packer.as_mut().map(Packer::close_all).unwrap_or_default();
+        self.lose(&open);
         while let Some(chunk) = self.inbox.recv().await {
             self.lose(&chunk);
         }
@@ -250,6 +283,7 @@ fn request_entries(batch: &[Entry]) -> Vec<PutRecordsRequestEntry> {
         let built = PutRecordsRequestEntry::builder()
             .data(Blob::from_maybe_shared(entry.data.clone()))
             .partition_key(&*entry.key)
+            .set_explicit_hash_key(entry.explicit_hash_key.map(|key| key.to_string()))
             .build();
         // Fails only without data or key, and both are set above.
         built.expect("data and key are set")

@@ -15,7 +15,8 @@
 //!
 //! The rate is open-loop: record `i` is due at `start + i / rate` whatever the stream does, and latency counts
 //! from then, so a stream that stalls shows as latency and not as a smaller load. Records of one partition key
-//! are put in order; [`Report::reordered_by_retry`] counts where Kinesis itself broke it.
+//! are put in order; [`Report::reordered_by_retry`] counts where Kinesis itself broke it. With [`Load::aggregate`] many
+//! records share one of Kinesis, as the Kinesis Producer Library packs them; what is measured are still the records.
 
 mod answer;
 mod batcher;
@@ -31,10 +32,12 @@ mod measure;
 mod nearest;
 mod observe;
 mod offer;
+mod packer;
 mod rate;
 mod records;
 mod report;
 mod run;
+mod shards;
 mod template;
 mod units;
 

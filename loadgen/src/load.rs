@@ -3,12 +3,25 @@
 use crate::key::PartitionKey;
 use crate::rate::Rate;
 use crate::template::Template;
+use alluvial_record::quota::KINESIS_RECORD_BYTES;
 use alluvial_runtime::exit::Failure;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Most calls in flight: more connections than that hide a slow stream and gain nothing.
 pub(crate) const MAX_CONCURRENCY: usize = 256;
+
+/// Largest aggregate of the Kinesis Producer Library by default. Its other limit, 4,294,967,295 records, is out of reach of
+/// any record of Kinesis.
+///
+/// Source: `AggregationMaxSize` and `AggregationMaxCount` in its `default_config.properties`.
+pub(crate) const KPL_AGGREGATE: &str = "51200";
+/// How long a record waits for others to share its aggregate, as in the Kinesis Producer Library.
+///
+/// Source: `RecordMaxBufferedTime` in its `default_config.properties`.
+pub(crate) const KPL_LINGER: Duration = Duration::from_millis(100);
+/// Smaller aggregates hold hardly more than one record.
+const LEAST_AGGREGATE_BYTES: usize = 512;
 
 /// A load to put into one stream. [`Load::new`] has the defaults.
 #[derive(Debug, Clone)]
@@ -26,10 +39,14 @@ pub struct Load {
     /// Decides every random value of the records and their keys: the same seed and clock give the same records.
     pub seed: u64,
     /// Calls in flight at most, 1 to 256. Each partition key belongs to one of so many lanes, and a lane makes one
-    /// call at a time, which keeps the order of its keys.
+    /// call at a time, which keeps the order of its keys. With aggregates a shard belongs to one lane.
     pub concurrency: usize,
-    /// How long past due the oldest record of a lane waits for others to share its call. Part of the latency.
+    /// How long past due the oldest record of a lane waits for others to share its call, or its aggregate. Part of the
+    /// latency.
     pub linger: Duration,
+    /// Pack records of one shard into aggregates of at most so many bytes, as the Kinesis Producer Library does; `None`
+    /// puts each by itself. A record that does not fit is put by itself. Aggregates need their size again in memory.
+    pub aggregate: Option<usize>,
     /// Calls that may carry one record before it counts as lost; 1 repeats nothing.
     pub max_attempts: u32,
     /// Longest wait for the answer to one call. The outcome of such a call is unknown, and its records are put
@@ -111,6 +128,7 @@ impl Load {
             seed,
             concurrency: 8,
             linger: Duration::from_millis(20),
+            aggregate: None,
             max_attempts: 20,
             call_timeout: Duration::from_secs(30),
             buffer_bytes: 64 * 1_024 * 1_024,
@@ -131,6 +149,13 @@ impl Load {
         }
         if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
             let message = format!("{} calls in flight: must be 1 to {MAX_CONCURRENCY}", self.concurrency);
+            return Err(Error::Setting(message));
+        }
+        if let Some(bytes) = self.aggregate
+            && !(LEAST_AGGREGATE_BYTES..=KINESIS_RECORD_BYTES).contains(&bytes)
+        {
+            let message =
+                format!("aggregates of {bytes} bytes: must be {LEAST_AGGREGATE_BYTES} to {KINESIS_RECORD_BYTES}");
             return Err(Error::Setting(message));
         }
         if self.max_attempts == 0 {
@@ -164,5 +189,8 @@ mod tests {
             assert!(Load { concurrency, ..load("a") }.check().is_err());
         }
         assert!(Load { max_attempts: 0, ..load("a") }.check().is_err());
+        for bytes in [0, 511, 10_485_761] {
+            assert!(Load { aggregate: Some(bytes), ..load("a") }.check().is_err(), "{bytes}");
+        }
     }
 }

@@ -11,6 +11,8 @@ pub struct Accepted {
     pub shard: Arc<str>,
     /// Its sequence number there, in decimal.
     pub sequence_number: String,
+    /// Its place within an aggregate, from 0; 0 for a plain record.
+    pub sub_sequence: u64,
     /// The [`crate::partition_key_hash`] of its partition key.
     pub partition_key_hash: u64,
     /// The number of the record in the run, from 0; for an input, the number of its line, from 1. Of two records
@@ -48,6 +50,8 @@ pub struct Progress {
     pub accepted: u64,
     /// Their data, without keys.
     pub bytes: u64,
+    /// Kinesis records that hold them: fewer, with aggregates.
+    pub kinesis_records: u64,
     /// PutRecords calls that were answered or given up.
     pub calls: u64,
     /// Records that were put into a further call.

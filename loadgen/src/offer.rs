@@ -7,6 +7,7 @@ use crate::load::End;
 use crate::observe::{Observer, Rejection};
 use crate::rate::Rate;
 use crate::records::{Next, Records};
+use crate::shards::ShardMap;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) struct Offer<O> {
     pub(crate) records: Records,
     pub(crate) keys: Keys,
     pub(crate) lanes: Vec<mpsc::Sender<Vec<Entry>>>,
+    /// With aggregates, the shards at the start. A later split changes no lane, so that keys stay in order.
+    pub(crate) shards: Option<ShardMap>,
     pub(crate) max_record_bytes: usize,
     pub(crate) stop: CancellationToken,
     pub(crate) shared: Arc<Shared<O>>,
@@ -144,7 +147,7 @@ impl<O: Observer> Offer<O> {
                 return Ok(());
             }
         };
-        let mut entry = Entry { data, key, key_hash, number, due, offered_at: wall, attempts: 0 };
+        let mut entry = Entry::plain(data, (key, key_hash), number, due, wall);
         self.reserve(entry.budget()).await?;
         let now = Instant::now();
         if self.rate == Rate::UNLIMITED {
@@ -157,7 +160,9 @@ impl<O: Observer> Offer<O> {
         self.state.offered_bytes += bytes as u64;
         self.state.chunk_records += 1;
         self.state.chunk_bytes += bytes;
-        let lane = lane_of(key_hash, self.state.chunks.len());
+        let lanes = self.state.chunks.len();
+        let lane =
+            self.shards.as_ref().map_or_else(|| lane_of(key_hash, lanes), |shards| shards.lane(&entry.key, lanes));
         if let Some(chunk) = self.state.chunks.get_mut(lane) {
             chunk.push(entry);
         }

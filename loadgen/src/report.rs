@@ -31,6 +31,8 @@ pub struct Report {
     pub records_per_second: f64,
     /// Accepted megabytes (10^6 bytes) in a second.
     pub mb_per_second: f64,
+    /// Kinesis records that hold them. Fewer than `accepted` with aggregates; more, where an aggregate was put again.
+    pub kinesis_records: u64,
     /// PutRecords calls.
     pub calls: u64,
     /// Records put into a further call, once for each.
@@ -140,6 +142,7 @@ impl Report {
             seconds,
             records_per_second: per_second(progress.accepted),
             mb_per_second: per_second(progress.bytes) / 1e6,
+            kinesis_records: progress.kinesis_records,
             calls: progress.calls,
             retried_entries: progress.retried_entries,
             throttled_entries: progress.throttled_entries,
@@ -175,6 +178,9 @@ impl fmt::Display for Report {
         writeln!(f, "stream    {} · seed {}", self.stream, self.seed)?;
         write!(f, "records   {} offered · {} accepted", grouped(self.records), grouped(self.accepted))?;
         writeln!(f, " · {} lost · {} rejected", grouped(self.lost), grouped(self.rejected))?;
+        if self.kinesis_records != self.accepted {
+            writeln!(f, "packed    into {} Kinesis records", grouped(self.kinesis_records))?;
+        }
         write!(f, "rate      {:.0} records/s · {:.2} MB/s", self.records_per_second, self.mb_per_second)?;
         writeln!(f, " · {:.1} s · {} calls", self.seconds, grouped(self.calls))?;
         write!(f, "retries   {} records", grouped(self.retried_entries))?;
@@ -231,6 +237,7 @@ mod tests {
             elapsed: Duration::from_secs(2),
             offered: 1_900 + lost,
             accepted: 1_900,
+            kinesis_records: 19,
             bytes: 4_000_000,
             lost,
             ..Progress::default()
@@ -249,7 +256,9 @@ mod tests {
     #[test]
     fn json_has_the_contracted_keys() {
         let json = serde_json::to_value(report(Some(Stopped::Remote("gone".into())), 3)).unwrap();
-        for (key, value) in [("records", 1_903), ("accepted", 1_900), ("bytes", 4_000_000), ("lost", 3)] {
+        for (key, value) in
+            [("records", 1_903), ("accepted", 1_900), ("bytes", 4_000_000), ("kinesis_records", 19), ("lost", 3)]
+        {
             assert_eq!(json[key], value, "{key}");
         }
         for (key, value) in [("seconds", 2.0), ("records_per_second", 950.0), ("mb_per_second", 2.0)] {
@@ -279,6 +288,7 @@ mod tests {
     fn people_read_grouped_numbers() {
         let text = report(None, 3).to_string();
         assert!(text.contains("1,903 offered · 1,900 accepted · 3 lost"), "{text}");
+        assert!(text.contains("into 19 Kinesis records"), "{text}");
         assert!(text.contains("950 records/s · 2.00 MB/s · 2.0 s"), "{text}");
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }

@@ -9,8 +9,10 @@ use crate::load::{Error, Load, Source};
 use crate::measure::{Counts, Measured};
 use crate::observe::{Accepted, Observer, Progress, Rejection};
 use crate::offer::{Offer, Offered, State};
+use crate::packer::{PARTITION_KEY, Packer};
 use crate::records::Records;
 use crate::report::{Ending, LISTED_REJECTIONS, Report, Stopped};
+use crate::shards::ShardMap;
 use crate::template::{Context, Template};
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
@@ -57,11 +59,12 @@ pub async fn run<O: Observer>(
         Source::Input(input) => Some(input::open(input)?),
         Source::Template(_) => None,
     };
-    let facts = tokio::select! {
+    let asked = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(Error::Remote("stopped before Kinesis answered; nothing was put".to_owned())),
-        facts = check::stream(&client, &load.stream) => facts?,
+        asked = ask(&client, &load) => asked?,
     };
+    let facts = asked.0;
     if let Source::Template(template) = &load.source {
         check_sample(template, &load.partition_key, facts, &clock)?;
     }
@@ -77,8 +80,18 @@ pub async fn run<O: Observer>(
         (_, Some(opened)) => read_beside(opened, facts, &mut readers),
         (Source::Input(_), None) => return Err(Error::Internal("the input was not opened".to_owned())),
     };
-    let run = Run::start(load, facts, &client, clock, stop, observer, &mut seeds);
+    let run = Run::start(load, asked, &client, clock, stop, observer, &mut seeds);
     Box::pin(run.finish(records, keys, facts)).await
+}
+
+/// What Kinesis says about the stream; its shards only where they are needed.
+async fn ask(client: &Client, load: &Load) -> Result<(Facts, Option<ShardMap>), Error> {
+    let facts = check::stream(client, &load.stream).await?;
+    let shards = match load.aggregate {
+        Some(_) => Some(Box::pin(ShardMap::list(client, &load.stream)).await?),
+        None => None,
+    };
+    Ok((facts, shards))
 }
 
 /// Starts reading the input, in a thread of its own.
@@ -136,6 +149,7 @@ struct Run<O> {
     shared: Arc<Shared<Watch<O>>>,
     lanes: Tasks<LaneReport>,
     inboxes: Vec<mpsc::Sender<Vec<Entry>>>,
+    shards: Option<ShardMap>,
     measured: Measured,
     stopped_by: Option<Stopped>,
 }
@@ -143,7 +157,7 @@ struct Run<O> {
 impl<O: Observer> Run<O> {
     fn start(
         load: Load,
-        facts: Facts,
+        (facts, shards): (Facts, Option<ShardMap>),
         client: &Client,
         clock: Clock,
         stop: CancellationToken,
@@ -167,11 +181,15 @@ impl<O: Observer> Run<O> {
         let mut inboxes = Vec::with_capacity(load.concurrency);
         for _ in 0..load.concurrency {
             let (sender, inbox) = mpsc::channel(inbox_chunks);
-            let lane = Lane::new(&load, client.clone(), inbox, seeds.fork(), Arc::clone(&shared));
+            let packer = shards.clone().zip(load.aggregate).map(|(shards, bytes)| {
+                let limit_bytes = bytes.min(facts.max_record_bytes - PARTITION_KEY.len());
+                Packer::new(shards, limit_bytes, load.linger)
+            });
+            let lane = Lane::new(&load, client.clone(), inbox, packer, seeds.fork(), Arc::clone(&shared));
             lanes.spawn("lane", lane.run());
             inboxes.push(sender);
         }
-        Self { load, stop, shared, lanes, inboxes, measured: Measured::new(), stopped_by: None }
+        Self { load, stop, shared, lanes, inboxes, shards, measured: Measured::new(), stopped_by: None }
     }
 
     /// Offers all records and waits for the lanes.
@@ -187,6 +205,7 @@ impl<O: Observer> Run<O> {
             keys,
             state: State::new(started, inboxes.len()),
             lanes: inboxes,
+            shards: self.shards.take(),
             max_record_bytes: facts.max_record_bytes,
             stop: self.stop.clone(),
             shared: Arc::clone(&self.shared),

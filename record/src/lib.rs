@@ -1,6 +1,7 @@
-//! What a Kinesis record is known by: sequence numbers, positions, shards and their hash key ranges, and the
-//! AWS quotas that bound all of it. Pure types: no I/O, no clock, no AWS SDK.
+//! What a Kinesis record is known by: sequence numbers, positions, shards and their hash key ranges, aggregates of the
+//! Kinesis Producer Library, and the AWS quotas that bound all of it. Pure types: no I/O, no clock, no AWS SDK.
 
+pub mod aggregate;
 mod position;
 pub mod quota;
 mod sequence;
@@ -8,4 +9,4 @@ mod shard;
 
 pub use position::{Checkpoint, InvalidCheckpoint, Position};
 pub use sequence::{InvalidSequenceNumber, SequenceNumber};
-pub use shard::{HashKeyRange, InvalidHashKey, ShardId};
+pub use shard::{HashKeyRange, InvalidHashKey, ShardId, hash_key};

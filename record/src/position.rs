@@ -9,7 +9,8 @@ use std::str::FromStr;
 pub struct Position {
     /// The Kinesis record.
     pub sequence: SequenceNumber,
-    /// Index of the user record within an aggregated record; 0 for a plain one.
+    /// Index of the user record within an aggregated record, from 0; 0 for a plain record; the index of the last user
+    /// record for an aggregate as a whole. So a checkpoint is passed by what comes after it, whoever wrote it.
     pub sub_sequence: u64,
 }
 

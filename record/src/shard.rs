@@ -1,5 +1,6 @@
 //! Shards: names, and the hash keys that they hold.
 
+use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +59,9 @@ pub struct HashKeyRange {
 pub struct InvalidHashKey(String);
 
 impl HashKeyRange {
+    /// Every hash key there is.
+    pub const ALL: Self = Self { start: 0, end: u128::MAX };
+
     /// Reads the two decimals that AWS sends.
     ///
     /// # Errors
@@ -73,6 +77,13 @@ impl HashKeyRange {
     }
 }
 
+/// The hash key of a record that was put without an explicit one: the MD5 of its partition key.
+///
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html> (`PartitionKey`).
+pub fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +93,12 @@ mod tests {
         let range = HashKeyRange::parse("0", "170141183460469231731687303715884105727").unwrap();
         assert!(range.contains(0) && range.contains(range.end) && !range.contains(range.end + 1));
         assert!(HashKeyRange::parse("0", "2^127").unwrap_err().to_string().contains("2^127"));
+    }
+
+    #[test]
+    fn the_hash_key_is_the_md5_as_a_number() {
+        // RFC 1321, appendix A.5.
+        assert_eq!(hash_key("abc"), 0x9001_5098_3cd2_4fb0_d696_3f7d_28e1_7f72);
     }
 
     #[test]

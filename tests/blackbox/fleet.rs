@@ -134,6 +134,11 @@ async fn a_worker_that_slept_delivers_nothing_of_what_its_peer_has_by_now() {
     let (put, (one, two)) = while_records_flow(&world, async {
         let (one, two) = (world.worker("one", ""), world.worker("two", ""));
         until_shared(&world, &[("one", 2), ("two", 2)], Duration::from_secs(25)).await;
+        // The table names it as the owner a moment before it knows, and reads.
+        eventually("two leases taken", Duration::from_secs(10), || async {
+            (one.log().matches("lease taken").count() >= 2).then_some(())
+        })
+        .await;
         one.signal("STOP");
         until_shared(&world, &[("two", 4)], Duration::from_secs(15)).await;
         // Its sockets hold what Kinesis sent before the peer took over.

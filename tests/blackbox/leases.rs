@@ -9,6 +9,7 @@ use std::time::Duration;
 async fn dynamodb_keeps_the_promises_of_a_lease_table() {
     let world = World::start(1).await;
     conformance::lease_table(LeaseTable::Dynamo(DynamoLeases::new(world.dynamodb(), "leases"))).await;
+    conformance::several_streams(LeaseTable::Dynamo(DynamoLeases::new(world.dynamodb(), "several"))).await;
     let table = LeaseTable::Dynamo(DynamoLeases::new(world.dynamodb(), "attributes"));
     table.ensure().await.unwrap();
     let hash_keys = HashKeyRange { start: 0, end: 9 };

@@ -2,14 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a test that failed")]
 
+mod aggregate;
 mod commands;
 mod demo;
 mod errors;
+mod examples;
 mod fleet;
 mod fleet_rows;
 mod http2;
 mod leases;
+mod processor;
 mod readme;
 mod reshard;
 mod restart;
+mod streams;
 mod subscription;
+mod subscription_kinds;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The middle of the hash keys of a shard.
-fn middle(shard: &aws_sdk_kinesis::types::Shard) -> String {
+pub(crate) fn middle(shard: &aws_sdk_kinesis::types::Shard) -> String {
     let keys = shard.hash_key_range().unwrap();
     let (start, end): (u128, u128) =
         (keys.starting_hash_key().parse().unwrap(), keys.ending_hash_key().parse().unwrap());

@@ -30,3 +30,22 @@ pub fn bin(name: &str) -> PathBuf {
     });
     folder.join(name)
 }
+
+/// The path of an example program of the consumer library.
+///
+/// # Panics
+/// When it does not build.
+pub fn example(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.current_dir(workspace_root()).args(["build", "--quiet", "--examples", "--package", "alluvial-consumer"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the examples do not build");
+        folder.join("examples")
+    });
+    folder.join(name)
+}

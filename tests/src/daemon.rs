@@ -34,9 +34,14 @@ impl Drop for Daemon {
 
 impl Daemon {
     /// Starts `command`, and keeps what it logs.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_printing(command, Stdio::null())
+    }
+
+    /// Starts a program that prints to `stdout`.
+    pub fn start_printing(mut command: Command, stdout: impl Into<Stdio>) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
-        let child = command.stdout(Stdio::null()).stderr(log.reopen().unwrap()).spawn().unwrap();
+        let child = command.stdout(stdout).stderr(log.reopen().unwrap()).spawn().unwrap();
         Self { child, log }
     }
 

@@ -6,7 +6,7 @@ mod daemon;
 mod rows;
 mod world;
 
-pub use bin::{bin, workspace_root};
+pub use bin::{bin, example, workspace_root};
 pub use daemon::{Daemon, Finished, finish};
 pub use rows::{Name, RawRow, names};
 pub use world::{StreamRecord, World, eventually};

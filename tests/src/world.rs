@@ -1,6 +1,6 @@
 //! A world for one test: a folder, an emulator process in it, and clients for what the test does from outside.
 
-use crate::bin::bin;
+use crate::bin::{bin, example};
 use crate::daemon::Daemon;
 use alluvial_runtime::aws::Aws;
 use aws_sdk_firehose::types::{BufferingHints, ExtendedS3DestinationConfiguration};
@@ -214,7 +214,15 @@ impl World {
 
     /// A command that finds this world's emulator.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(bin(name));
+        self.with_env(Command::new(bin(name)))
+    }
+
+    /// An example program of the consumer library, which finds this world's emulator.
+    pub fn example(&self, name: &str) -> Command {
+        self.with_env(Command::new(example(name)))
+    }
+
+    fn with_env(&self, mut command: Command) -> Command {
         command.envs(self.env.iter().cloned()).env_remove("AWS_PROFILE").current_dir(self.dir.path());
         command
     }
@@ -306,7 +314,12 @@ impl World {
 
     /// The lease rows: shard → (owner, checkpoint).
     pub async fn leases(&self) -> BTreeMap<String, (Option<String>, String)> {
-        let Ok(rows) = self.dynamodb().scan().table_name("enricher").consistent_read(true).send().await else {
+        self.leases_of("enricher").await
+    }
+
+    /// As [`World::leases`], of another application.
+    pub async fn leases_of(&self, application: &str) -> BTreeMap<String, (Option<String>, String)> {
+        let Ok(rows) = self.dynamodb().scan().table_name(application).consistent_read(true).send().await else {
             return BTreeMap::new();
         };
         let text = |row: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, name: &str| {
@@ -322,12 +335,17 @@ impl World {
 
     /// Waits until every shard is checkpointed at its last record or its end.
     pub async fn until_checkpointed(&self, limit: Duration) {
+        self.until_checkpointed_by("enricher", limit).await;
+    }
+
+    /// As [`World::until_checkpointed`], by another application.
+    pub async fn until_checkpointed_by(&self, application: &str, limit: Duration) {
         let mut last: BTreeMap<String, String> = BTreeMap::new();
         for record in self.stream_records().await {
             last.insert(record.shard, record.sequence);
         }
         eventually("all records checkpointed", limit, || async {
-            let leases = self.leases().await;
+            let leases = self.leases_of(application).await;
             let done = |(shard, sequence): (&String, &String)| {
                 leases.get(shard).is_some_and(|(_, at)| at == sequence || at == "SHARD_END")
             };

@@ -1,38 +1,74 @@
-//! Fills columns from rows.
+//! Fills columns from rows, in one pass: the columns are found, and widened, while they are filled.
 
-use super::schema::{Column, Schema, field};
-use crate::json::{Kind, Value, number};
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, ListArray, RecordBatch, RecordBatchOptions, StructArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, Fields, SchemaRef};
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
+use super::column::Bounds;
+use super::conform::{self, object};
+use super::cursor::{Cursor, Stop};
+use super::fields::{Fields, Found};
+use super::node::Rules;
+use super::schema::{OVERFLOW, Schema, Table, stored};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::{ArrowError, DataType, Field};
 use std::sync::Arc;
 
-/// A row does not fit the schema that was made for it: it is not the row that was seen before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Misfit;
+/// Cells of a batch, nulls included: what bounds the memory of sparse rows with thousands of columns.
+const MAX_CELLS: usize = 4 << 20;
 
-/// Builds record batches of one schema.
+/// Why a good row was not appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It has more distinct fields than memory may hold.
+    TooManyFields,
+    /// The columns and the parser disagree on what a row is. Never, as the tests say.
+    Misread,
+}
+
+/// Builds record batches. What their columns are is found on the way, and only ever widens.
 pub(crate) struct Builder {
-    schema: SchemaRef,
-    root: StructBuilder,
-    overflow: Option<StringBuilder>,
+    root: Fields,
+    rules: Rules,
     rows: usize,
-    replaced: u64,
+    /// Fields were left out: of the row's fields, those up to this name are kept.
+    last_kept: Option<Box<str>>,
+    /// Of rows since the last batch, the members that have no column.
+    rest: Vec<(usize, Vec<(String, String)>)>,
+    row_rest: Vec<(String, String)>,
+}
+
+/// Rows as columns, and what was seen of all rows up to here.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// The columns of `table` that are stored, by name, and the overflow if `has_overflow`.
+    pub(crate) columns: RecordBatch,
+    pub(crate) table: Table,
+    pub(crate) has_overflow: bool,
 }
 
 impl Builder {
-    /// For the rows from which `schema` was made.
-    pub(crate) fn new(schema: &Schema) -> Self {
+    /// Rows are nested at most `max_depth` deep, and have at most `max_places` distinct fields, nested ones included.
+    pub(crate) fn new(bounds: Bounds, max_depth: usize, max_places: usize) -> Self {
         Self {
-            schema: schema.to_arrow(),
-            root: StructBuilder::new(&schema.columns),
-            overflow: schema.overflow.then(StringBuilder::new),
+            root: Fields::new(),
+            rules: Rules {
+                bounds,
+                max_depth,
+                times: false,
+                may_change: false,
+                places_left: max_places,
+                replaced: 0,
+                scratch: String::new(),
+            },
             rows: 0,
-            replaced: 0,
+            last_kept: None,
+            rest: Vec::new(),
+            row_rest: Vec::new(),
         }
+    }
+
+    /// Whether strings that are times become times.
+    pub(crate) fn with_timestamps(mut self, times: bool) -> Self {
+        self.rules.times = times;
+        self
     }
 
     /// Rows since the last batch.
@@ -40,233 +76,165 @@ impl Builder {
         self.rows
     }
 
-    /// Halves of surrogate pairs that were replaced by U+FFFD, in all rows.
-    pub(crate) fn replaced(&self) -> u64 {
-        self.replaced
+    /// Columns of the rows, nested ones not counted.
+    pub(crate) fn columns(&self) -> usize {
+        self.root.len()
     }
 
-    /// Appends a row. After a misfit, the builder holds part of a row and must not be used.
-    pub(crate) fn append(&mut self, row: Value<'_>) -> Result<(), Misfit> {
-        let mut rest = self.overflow.is_some().then(String::new);
-        self.root.append(row, rest.as_mut(), &mut self.replaced)?;
-        if let (Some(column), Some(rest)) = (&mut self.overflow, rest) {
-            if rest.is_empty() {
-                column.append_null();
-            } else {
-                column.append_value(format!("{{{rest}}}"));
+    /// Whether the batch must end here, however few bytes its rows have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.root.len() > self.rules.bounds.max_columns.saturating_mul(2)
+            || self.rows.saturating_mul(self.root.len()) > MAX_CELLS
+    }
+
+    /// Halves of surrogate pairs that were replaced by U+FFFD, in all rows.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.rules.replaced
+    }
+
+    /// Appends the row that `text` begins with, if it is whole, good and no surprise. Returns its length.
+    ///
+    /// `None` says nothing of the row: it has to be looked at by the parser, and then may be appended by
+    /// [`Builder::append`]. `text` must be UTF-8; it is not looked at again before the batch is finished.
+    #[inline]
+    pub(crate) fn try_append(&mut self, text: &[u8]) -> Option<usize> {
+        self.rules.may_change = false;
+        self.append_row(text).ok()
+    }
+
+    /// Appends a row that the parser found good.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the row has then left nothing but perhaps new columns.
+    pub(crate) fn append(&mut self, row: &str) -> Result<(), Refusal> {
+        self.rules.may_change = true;
+        match self.append_row(row.as_bytes()) {
+            Ok(_) => Ok(()),
+            Err(Stop::Fields) => Err(Refusal::TooManyFields),
+            Err(_) => Err(Refusal::Misread),
+        }
+    }
+
+    #[inline]
+    fn append_row(&mut self, text: &[u8]) -> Result<usize, Stop> {
+        let replaced = self.rules.replaced;
+        let mut cursor = Cursor::new(text);
+        match self.object(&mut cursor) {
+            Ok(()) => {
+                if !self.row_rest.is_empty() {
+                    self.rest.push((self.rows, std::mem::take(&mut self.row_rest)));
+                }
+                self.rows += 1;
+                Ok(cursor.at)
+            }
+            Err(stop) => {
+                self.root.truncate(self.rows);
+                self.row_rest.clear();
+                self.rules.replaced = replaced;
+                Err(stop)
             }
         }
-        self.rows += 1;
-        Ok(())
+    }
+
+    /// Appends the members of the row. As [`Fields::append`], but for those that have no column.
+    #[inline]
+    fn object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        let Self { root, rules, rows, last_kept, row_rest, .. } = self;
+        if cursor.next()? != b'{' {
+            return Err(Stop::Slow);
+        }
+        cursor.blank();
+        if cursor.peek()? == b'}' {
+            cursor.at += 1;
+            return Ok(());
+        }
+        let may_add = |name: &str| last_kept.as_ref().is_none_or(|last| *name <= **last && name != OVERFLOW);
+        let mut position = 0;
+        loop {
+            match root.key(cursor, rules, &mut position, may_add)? {
+                Found::Field(index) => root.append_to(index, cursor, rules, *rows)?,
+                Found::Left => {
+                    let name = rules.scratch.clone();
+                    let mut text = String::new();
+                    rules.replaced += cursor.canonical(rules.max_depth.saturating_sub(1), &mut text)?;
+                    row_rest.push((name, text));
+                }
+            }
+            cursor.blank();
+            match cursor.next()? {
+                b',' => cursor.blank(),
+                b'}' => return Ok(()),
+                _ => return Err(Stop::Slow),
+            }
+        }
     }
 
     /// The rows since the last batch.
-    pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+    ///
+    /// # Errors
+    /// None is known.
+    pub(crate) fn finish(&mut self) -> Result<Batch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
-        let (mut columns, _) = self.root.finish()?;
-        columns.extend(self.overflow.as_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        let table = Table { columns: self.root.columns(), overflow: self.last_kept.is_some() };
+        let (fields, mut columns) = self.root.finish(rows)?;
+        let mut fields: Vec<Arc<Field>> = fields.iter().map(Arc::clone).collect();
+        // A Parquet file needs a column.
+        let has_overflow = self.last_kept.is_some() || columns.is_empty();
+        if has_overflow {
+            fields.push(Arc::new(Field::new(OVERFLOW, DataType::Utf8, true)));
+            columns.push(self.overflow(rows));
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+        let arrow = Arc::new(arrow_schema::Schema::new(fields));
+        let mut batch =
+            Batch { columns: RecordBatch::try_new_with_options(arrow, columns, &options)?, table, has_overflow };
+        if self.root.len() > self.rules.bounds.max_columns.saturating_mul(2) {
+            let table = self.keep_first(&batch.table);
+            batch = trimmed(&batch, table)?;
+        }
+        Ok(batch)
+    }
+
+    fn overflow(&mut self, rows: usize) -> ArrayRef {
+        let mut texts = StringBuilder::new();
+        for (row, members) in std::mem::take(&mut self.rest) {
+            texts.append_nulls(row - texts.len_so_far());
+            texts.append_option(object(members));
+        }
+        texts.append_nulls(rows - texts.len_so_far());
+        let texts: StringArray = texts.finish();
+        Arc::new(texts)
+    }
+
+    /// Leaves all fields out that come late by name. A field that is dropped now would be dropped by any later call
+    /// too, so it does not matter when this is done.
+    fn keep_first(&mut self, table: &Table) -> Table {
+        let max = self.rules.bounds.max_columns;
+        self.root.drop_name(OVERFLOW);
+        self.root.keep_first(max);
+        let kept = table.columns.iter().filter(|(name, _)| **name != *OVERFLOW).take(max).cloned();
+        let columns: Vec<_> = kept.collect();
+        self.last_kept = columns.last().map(|(name, _)| name.clone());
+        Table { columns, overflow: true }
     }
 }
 
-/// The values of a column that were appended since the last batch.
-enum Values {
-    Bool(BooleanBuilder),
-    Int(Int64Builder),
-    Double(Float64Builder),
-    Text(StringBuilder),
-    Struct(StructBuilder),
-    List(Box<ListBuilder>),
+/// The batch with the columns of `table` alone; what the others held is in the overflow.
+fn trimmed(batch: &Batch, table: Table) -> Result<Batch, ArrowError> {
+    let columns = stored(&table.columns).map(|(name, column)| (name.into(), column.clone())).collect();
+    let schema = Schema { columns, overflow: true };
+    let columns = conform::conform(&batch.table, &batch.columns, &schema)?;
+    Ok(Batch { columns, table, has_overflow: true })
 }
 
-impl Values {
-    fn new(column: &Column) -> Self {
-        // Capacities of zero: ten thousand columns of a sparse row must not take megabytes before they hold anything.
-        match column {
-            Column::Bool => Self::Bool(BooleanBuilder::with_capacity(0)),
-            Column::Int => Self::Int(Int64Builder::with_capacity(0)),
-            Column::Double => Self::Double(Float64Builder::with_capacity(0)),
-            Column::Text => Self::Text(StringBuilder::with_capacity(0, 0)),
-            Column::Struct(columns) => Self::Struct(StructBuilder::new(columns)),
-            Column::List(items) => Self::List(Box::new(ListBuilder::new(items))),
-        }
-    }
-
-    fn append(&mut self, value: Value<'_>, replaced: &mut u64) -> Result<(), Misfit> {
-        match (self, value.kind()) {
-            (values, Kind::Null) => values.append_null(),
-            (Self::Bool(values), Kind::True) => values.append_value(true),
-            (Self::Bool(values), Kind::False) => values.append_value(false),
-            (Self::Int(values), Kind::Int) => values.append_value(number::integer(value.source()).ok_or(Misfit)?),
-            (Self::Double(values), Kind::Int | Kind::Float) => {
-                values.append_value(number::double(value.source()).ok_or(Misfit)?);
-            }
-            (Self::Text(values), _) => {
-                let (text, halves) = value.text();
-                *replaced += halves;
-                values.append_value(text);
-            }
-            (Self::Struct(values), Kind::Object) => values.append(value, None, replaced)?,
-            (Self::List(values), Kind::Array) => values.append(value, replaced)?,
-            _ => return Err(Misfit),
-        }
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        match self {
-            Self::Bool(values) => values.append_null(),
-            Self::Int(values) => values.append_null(),
-            Self::Double(values) => values.append_null(),
-            Self::Text(values) => values.append_null(),
-            Self::Struct(values) => values.append_null(),
-            Self::List(values) => values.append_null(),
-        }
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        Ok(match self {
-            Self::Bool(values) => Arc::new(values.finish()),
-            Self::Int(values) => Arc::new(values.finish()),
-            Self::Double(values) => Arc::new(values.finish()),
-            Self::Text(values) => Arc::new(values.finish()),
-            Self::Struct(values) => {
-                let length = values.valid.len();
-                let fields = values.fields.clone();
-                let (columns, valid) = values.finish()?;
-                Arc::new(StructArray::try_new_with_length(fields, columns, valid, length)?)
-            }
-            Self::List(values) => values.finish()?,
-        })
-    }
+/// What a builder of strings has.
+trait Len {
+    fn len_so_far(&self) -> usize;
 }
 
-struct StructBuilder {
-    fields: Fields,
-    names: Vec<Box<str>>,
-    index: HashMap<Box<str>, usize>,
-    columns: Vec<Values>,
-    valid: NullBufferBuilder,
-    /// Where the last object's members went: most objects have the order of the one before.
-    order: Vec<usize>,
-    /// For every column, the place on the tape of the value to append.
-    slots: Vec<Option<NonZeroUsize>>,
-}
-
-impl StructBuilder {
-    fn new(columns: &[(Box<str>, Column)]) -> Self {
-        Self {
-            fields: columns.iter().map(|(name, column)| field(name, column)).collect(),
-            names: columns.iter().map(|(name, _)| name.clone()).collect(),
-            index: columns.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect(),
-            columns: columns.iter().map(|(_, column)| Values::new(column)).collect(),
-            valid: NullBufferBuilder::new(0),
-            order: Vec::new(),
-            slots: vec![None; columns.len()],
-        }
-    }
-
-    /// Where the member at `position` of an object goes.
-    fn find(&mut self, name: &str, position: usize) -> Option<usize> {
-        if let Some(&at) = self.order.get(position) {
-            if *self.names[at] == *name {
-                return Some(at);
-            }
-            self.order.truncate(position);
-        }
-        let at = *self.index.get(name)?;
-        if self.order.len() == position {
-            self.order.push(at);
-        }
-        Some(at)
-    }
-
-    /// Appends an object. Members without a column are a misfit, unless there is a `rest` to take them.
-    fn append(&mut self, object: Value<'_>, mut rest: Option<&mut String>, replaced: &mut u64) -> Result<(), Misfit> {
-        for (position, (key, value)) in object.members().enumerate() {
-            let (name, halves) = key.text();
-            *replaced += halves;
-            match (self.find(&name, position), rest.as_deref_mut()) {
-                (Some(at), _) => self.slots[at] = value.place(),
-                (None, Some(rest)) => append_member(rest, key, value),
-                (None, None) => return Err(Misfit),
-            }
-        }
-        for (column, slot) in self.columns.iter_mut().zip(&mut self.slots) {
-            match slot.take() {
-                Some(place) => column.append(object.at_place(place), replaced)?,
-                None => column.append_null(),
-            }
-        }
-        self.valid.append_non_null();
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        self.columns.iter_mut().for_each(Values::append_null);
-        self.valid.append_null();
-    }
-
-    fn finish(&mut self) -> Result<(Vec<ArrayRef>, Option<arrow_buffer::NullBuffer>), ArrowError> {
-        let columns = self.columns.iter_mut().map(Values::finish).collect::<Result<_, _>>()?;
-        Ok((columns, self.valid.finish()))
-    }
-}
-
-/// Appends a member as it stands in the row.
-fn append_member(rest: &mut String, key: Value<'_>, value: Value<'_>) {
-    let quote = if matches!(value.kind(), Kind::Text | Kind::EscapedText) { "\"" } else { "" };
-    let comma = if rest.is_empty() { "" } else { "," };
-    for part in [comma, "\"", key.source(), "\":", quote, value.source(), quote] {
-        rest.push_str(part);
-    }
-}
-
-struct ListBuilder {
-    item: Arc<arrow_schema::Field>,
-    items: Values,
-    offsets: Vec<i32>,
-    count: usize,
-    valid: NullBufferBuilder,
-}
-
-impl ListBuilder {
-    fn new(items: &Column) -> Self {
-        Self {
-            item: Arc::new(field("element", items)),
-            items: Values::new(items),
-            offsets: vec![0],
-            count: 0,
-            valid: NullBufferBuilder::new(0),
-        }
-    }
-
-    fn append(&mut self, array: Value<'_>, replaced: &mut u64) -> Result<(), Misfit> {
-        for element in array.elements() {
-            self.items.append(element, replaced)?;
-            self.count += 1;
-        }
-        self.close(true)
-    }
-
-    fn append_null(&mut self) {
-        // No element was added, so the offset is the last one, and that was in range.
-        self.close(false).ok();
-    }
-
-    fn close(&mut self, valid: bool) -> Result<(), Misfit> {
-        self.offsets.push(i32::try_from(self.count).map_err(|_| Misfit)?);
-        self.valid.append(valid);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        self.count = 0;
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        let items = self.items.finish()?;
-        Ok(Arc::new(ListArray::try_new(Arc::clone(&self.item), offsets, items, self.valid.finish())?))
+impl Len for StringBuilder {
+    fn len_so_far(&self) -> usize {
+        arrow_array::builder::ArrayBuilder::len(self)
     }
 }
 

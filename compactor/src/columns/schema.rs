@@ -1,24 +1,20 @@
-//! The columns that hold what was seen.
+//! The columns of rows, and those of a file.
 
-use super::shape::{Bounds, Shape};
-use arrow_schema::{DataType, Field};
+use super::column::{Bounds, Column, join_fields};
+use arrow_schema::{DataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where fields of the row go that are too many for columns of their own.
-const OVERFLOW: &str = "_overflow";
+pub(crate) const OVERFLOW: &str = "_overflow";
 
-/// What a column holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Column {
-    Bool,
-    Int,
-    Double,
-    /// Strings as they are, any other value as its JSON text.
-    Text,
-    /// Sorted by name; never empty.
-    Struct(Vec<(Box<str>, Column)>),
-    List(Box<Column>),
+/// What was seen of a set of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Sorted by name.
+    pub(crate) columns: Vec<(Box<str>, Column)>,
+    /// Some fields were left out: they come after all that were kept, by name.
+    pub(crate) overflow: bool,
 }
 
 /// The columns of all files of a plan.
@@ -30,19 +26,44 @@ pub(crate) struct Schema {
     pub(crate) overflow: bool,
 }
 
+impl Table {
+    /// What was seen of the rows of both.
+    pub(crate) fn join(self, other: Self, bounds: Bounds) -> Self {
+        let mut columns = join_fields(self.columns, other.columns, bounds);
+        let overflow = self.overflow || other.overflow || columns.len() > bounds.max_columns;
+        if overflow {
+            // The rows' own `_overflow` would be confused with ours. A field that is dropped now would be dropped by any
+            // later call too.
+            columns.retain(|(name, _)| **name != *OVERFLOW);
+            columns.truncate(bounds.max_columns);
+        }
+        Self { columns, overflow }
+    }
+
+    /// Whether batches of both may stand in one row group, and be read with the columns of `later`, which has seen all
+    /// that this one has seen.
+    pub(crate) fn is_stored_like(&self, later: &Self) -> bool {
+        self.overflow == later.overflow && are_stored_alike(&self.columns, &later.columns)
+    }
+
+    /// The number of places that are told apart: a measure of memory.
+    pub(crate) fn places(&self) -> usize {
+        self.columns.iter().map(|(_, column)| column.places()).sum()
+    }
+}
+
 impl Schema {
     /// The narrowest columns that hold every row seen without loss, of which there is a bounded number (and `_overflow`).
-    pub(crate) fn of(rows: &Shape, bounds: Bounds) -> Self {
-        let mut fields = rows.fields.sorted();
-        let mut overflow = rows.crowded(bounds);
-        fields.truncate(bounds.max_columns);
-        // A Parquet file needs a column; and the rows' own `_overflow` would be confused with ours.
-        overflow |= fields.is_empty();
+    pub(crate) fn of(table: Table, bounds: Bounds) -> Self {
+        let Table { mut columns, mut overflow } = table;
+        // A Parquet file needs a column.
+        overflow |= columns.is_empty() || columns.len() > bounds.max_columns;
         if overflow {
-            fields.retain(|(name, _)| *name != OVERFLOW);
+            columns.retain(|(name, _)| **name != *OVERFLOW);
+            columns.truncate(bounds.max_columns);
         }
         let mut columns: Vec<(Box<str>, Column)> =
-            fields.into_iter().map(|(name, shape)| (name.into(), Column::of(shape))).collect();
+            columns.into_iter().map(|(name, column)| (name, column.settled())).collect();
         while columns.iter().map(|(_, column)| column.leaves()).sum::<usize>() > bounds.max_columns {
             // Reversed, as of equals the last would be taken: the first by name is.
             let structs = columns.iter_mut().rev().filter_map(|(_, column)| column.widest());
@@ -73,86 +94,51 @@ impl Schema {
     }
 }
 
+/// A column of a file or of a batch.
 pub(super) fn field(name: &str, column: &Column) -> Field {
-    Field::new(name, column.data_type(), true)
+    Field::new(name, data_type(column), true)
 }
 
-impl Column {
-    fn of(shape: &Shape) -> Self {
-        let numbers = shape.int || shape.double || shape.odd_number;
-        let containers = shape.object || shape.array || shape.opaque;
-        let kinds = [shape.bool, numbers, shape.text, containers].into_iter().filter(|seen| *seen).count();
-        if kinds != 1 || shape.text || shape.odd_number || shape.opaque {
-            return Self::Text;
+/// How a column is stored. In a batch, what is not settled yet is stored as text: nulls, `{}`, and mixed values, each
+/// behind a tag (see [`super::render`]).
+pub(super) fn data_type(column: &Column) -> DataType {
+    match column {
+        Column::Bool => DataType::Boolean,
+        Column::Int { .. } => DataType::Int64,
+        Column::Double => DataType::Float64,
+        Column::Time { .. } => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Column::Null | Column::Text | Column::Mixed => DataType::Utf8,
+        column if column.is_hollow() => DataType::Utf8,
+        Column::Struct(columns) => {
+            DataType::Struct(stored(columns).map(|(name, column)| field(name, column)).collect())
         }
-        if shape.bool {
-            return Self::Bool;
-        }
-        if numbers {
-            return match (shape.double, shape.wide_int) {
-                (false, _) => Self::Int,
-                (true, false) => Self::Double,
-                (true, true) => Self::Text,
-            };
-        }
-        match (shape.object, shape.array) {
-            (true, false) => {
-                let fields = shape.fields.sorted();
-                let columns: Vec<_> = fields.into_iter().map(|(name, shape)| (name.into(), Self::of(shape))).collect();
-                if columns.is_empty() { Self::Text } else { Self::Struct(columns) }
-            }
-            (false, true) => Self::List(Box::new(shape.items.as_ref().map_or(Self::Text, |items| Self::of(items)))),
-            _ => Self::Text,
+        // The name that the Parquet specification gives to a list's elements.
+        Column::List(items) => DataType::List(Arc::new(field("element", items))),
+    }
+}
+
+/// The fields that are stored: those that are not only null.
+pub(super) fn stored(fields: &[(Box<str>, Column)]) -> impl Iterator<Item = (&str, &Column)> {
+    fields.iter().filter(|(_, column)| *column != Column::Null).map(|(name, column)| (&**name, column))
+}
+
+fn are_stored_alike(a: &[(Box<str>, Column)], b: &[(Box<str>, Column)]) -> bool {
+    let (mut a, mut b) = (stored(a), stored(b));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some((a, from)), Some((b, to))) if a == b && is_stored_alike(from, to) => {}
+            _ => return false,
         }
     }
+}
 
-    pub(super) fn data_type(&self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int => DataType::Int64,
-            Self::Double => DataType::Float64,
-            Self::Text => DataType::Utf8,
-            Self::Struct(columns) => {
-                DataType::Struct(columns.iter().map(|(name, column)| field(name, column)).collect())
-            }
-            // The name that the Parquet specification gives to a list's elements.
-            Self::List(items) => DataType::List(Arc::new(field("element", items))),
-        }
-    }
-
-    fn leaves(&self) -> usize {
-        match self {
-            Self::Struct(columns) => columns.iter().map(|(_, column)| column.leaves()).sum(),
-            Self::List(items) => items.leaves(),
-            _ => 1,
-        }
-    }
-
-    /// The struct with the most fields of its own, here or below, and their number; the first of several by name.
-    fn widest(&mut self) -> Option<(usize, &mut Self)> {
-        match self {
-            Self::List(items) => items.widest(),
-            Self::Struct(columns) => {
-                let own = columns.len();
-                let below = columns.iter().map(|(_, column)| column.widest_fields()).max().unwrap_or(0);
-                if own >= below {
-                    return Some((own, self));
-                }
-                let Self::Struct(columns) = self else { return None };
-                columns.iter_mut().find(|(_, column)| column.widest_fields() == below)?.1.widest()
-            }
-            _ => None,
-        }
-    }
-
-    fn widest_fields(&self) -> usize {
-        match self {
-            Self::Struct(columns) => {
-                columns.iter().map(|(_, column)| column.widest_fields()).max().unwrap_or(0).max(columns.len())
-            }
-            Self::List(items) => items.widest_fields(),
-            _ => 0,
-        }
+fn is_stored_alike(a: &Column, b: &Column) -> bool {
+    match (a, b) {
+        (Column::Int { .. }, Column::Int { .. }) => true,
+        (Column::List(a), Column::List(b)) => is_stored_alike(a, b),
+        (Column::Struct(from), Column::Struct(to)) => a.is_hollow() == b.is_hollow() && are_stored_alike(from, to),
+        (a, b) => a == b,
     }
 }
 

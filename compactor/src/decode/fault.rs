@@ -13,11 +13,13 @@ pub(crate) enum MemberFault {
     Checksum { stored: u32, found: u32 },
     #[error("{found} bytes (modulo 2^32) where the gzip member says {stored}")]
     Length { stored: u32, found: u32 },
-    #[error("the gzip member is cut off by the end of the object")]
+    #[error("cut off by the end of the object; the rows before the cut are kept")]
     Truncated,
+    #[error("the zstd frame is damaged")]
+    Zstd,
     #[error("gzip within gzip: set CompressionFormat of the delivery stream to UNCOMPRESSED")]
     Nested,
-    #[error("neither gzip nor JSON follows the gzip member")]
+    #[error("neither gzip nor JSON follows")]
     Junk,
     #[error("this is {0}, neither gzip nor JSON")]
     Foreign(&'static str),

@@ -1,9 +1,8 @@
 //! Formats that turn up under a prefix of raw data and are not ours to read.
 
-/// First bytes and names. Sources: RFC 8878 (zstd), the Parquet, ORC and Avro specifications, APPNOTE.TXT (ZIP),
+/// First bytes and names. Sources: the Parquet, ORC and Avro specifications, APPNOTE.TXT (ZIP),
 /// and the format notes of bzip2, xz, LZ4 frames and Snappy frames.
 const KNOWN: &[(&[u8], &str)] = &[
-    (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"PAR1", "a Parquet file"),
     (b"ORC", "an ORC file"),
     (b"Obj\x01", "an Avro file"),

@@ -6,7 +6,7 @@
 //! that begins with a brace: the lines of a nested object are indented.
 
 use super::fault::{RowFault, describe};
-use crate::json::{Parser, Step, Token};
+use crate::json::{Parser, Step};
 use std::collections::VecDeque;
 
 /// Where a row begins.
@@ -21,8 +21,19 @@ pub(crate) struct Origin {
 /// A row, or what stands in place of one.
 #[derive(Debug)]
 pub(crate) enum Row<'a> {
-    Object { text: &'a str, tape: &'a [Token] },
-    Bad { raw: &'a [u8], fault: RowFault, origin: Origin },
+    /// Taken by the function that was given.
+    Taken {
+        bytes: usize,
+    },
+    /// Good, and not taken.
+    Object {
+        text: &'a str,
+    },
+    Bad {
+        raw: &'a [u8],
+        fault: RowFault,
+        origin: Origin,
+    },
 }
 
 #[derive(Debug)]
@@ -52,7 +63,13 @@ enum Mode {
 /// Push text, take rows until there are none, and so on; mark segments as they begin and end.
 #[derive(Debug)]
 pub(crate) struct Rows {
+    /// Text, of which the first `end` bytes count.
     buffer: Vec<u8>,
+    end: usize,
+    /// Up to here, the buffer is UTF-8; what follows was not looked at, or is not.
+    utf8: usize,
+    /// Within the brackets of an array of rows.
+    in_array: bool,
     /// The text offset that `buffer` begins with.
     base: u64,
     start: usize,
@@ -71,6 +88,9 @@ impl Rows {
     pub(crate) fn new(max_bytes: usize, max_depth: usize) -> Self {
         Self {
             buffer: Vec::new(),
+            end: 0,
+            utf8: 0,
+            in_array: false,
             base: 0,
             start: 0,
             mode: Mode::Idle,
@@ -95,11 +115,35 @@ impl Rows {
 
     /// Takes the next text.
     pub(crate) fn push(&mut self, text: &[u8]) {
+        self.forget_read();
+        let end = self.end + text.len();
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer[self.end..end].copy_from_slice(text);
+        self.end = end;
+    }
+
+    /// Whether nothing waits, so that the next text may be taken by [`Rows::swap`].
+    pub(crate) fn is_empty(&mut self) -> bool {
         self.settle();
-        self.buffer.drain(..self.start);
+        self.start == self.end
+    }
+
+    /// Takes the first `length` bytes of `text` as the next text, and gives another buffer for it. Nothing may wait.
+    pub(crate) fn swap(&mut self, length: usize, swap: impl FnOnce(&mut Vec<u8>)) {
+        self.forget_read();
+        swap(&mut self.buffer);
+        self.end = length;
+    }
+
+    fn forget_read(&mut self) {
+        self.settle();
+        self.buffer.copy_within(self.start..self.end, 0);
         self.base += self.start as u64;
+        self.end -= self.start;
+        self.utf8 = self.utf8.saturating_sub(self.start);
         self.start = 0;
-        self.buffer.extend_from_slice(text);
     }
 
     /// No more text follows, or what follows is lost: `fault` is what becomes of an open row. Take the last rows.
@@ -110,32 +154,74 @@ impl Rows {
     /// Forgets what was not handed out, and begins a new row with the next text.
     pub(crate) fn restart(&mut self) {
         self.base = self.text_end();
-        self.buffer.clear();
-        self.start = 0;
+        (self.start, self.end, self.utf8, self.in_array) = (0, 0, 0, false);
         self.mode = Mode::Idle;
         self.ended = None;
         self.segments.clear();
         self.boundaries.clear();
     }
 
+    /// Begins another object; buffers stay as they are.
+    pub(crate) fn begin_object(&mut self) {
+        self.restart();
+        self.base = 0;
+    }
+
     /// The next row, or none until more text comes.
-    pub(crate) fn next(&mut self) -> Option<Row<'_>> {
+    ///
+    /// `take` is shown the text from the row's first byte on, which is UTF-8: it may take the row and say how long it
+    /// is, or leave it.
+    #[inline]
+    pub(crate) fn next(&mut self, mut take: impl FnMut(&[u8]) -> Option<usize>) -> Option<Row<'_>> {
+        if let Some(bytes) = self.fast(&mut take) {
+            return Some(Row::Taken { bytes });
+        }
         let (length, fault) = self.advance()?;
         let origin = self.origin();
         let raw = &self.buffer[self.start..self.start + length];
         Some(match (fault, std::str::from_utf8(raw)) {
-            (None, Ok(text)) => Row::Object { text, tape: self.parser.tape() },
+            (None, Ok(text)) => Row::Object { text },
             (None, Err(error)) => Row::Bad { raw, fault: RowFault::NotUtf8(error.valid_up_to()), origin },
             (Some(fault), _) => Row::Bad { raw, fault, origin },
         })
     }
 
+    /// Lets a new row be taken.
+    #[inline]
+    fn fast(&mut self, take: &mut impl FnMut(&[u8]) -> Option<usize>) -> Option<usize> {
+        self.settle();
+        if !matches!(self.mode, Mode::Idle) {
+            return None;
+        }
+        self.begin_row();
+        if !matches!(self.mode, Mode::Open) {
+            return None;
+        }
+        if self.start >= self.utf8 {
+            self.utf8 = match std::str::from_utf8(self.rest()) {
+                Ok(_) => self.end,
+                Err(error) => self.start + error.valid_up_to(),
+            };
+        }
+        let end = self.utf8.min(self.start.saturating_add(self.max_bytes));
+        let length = take(self.buffer.get(self.start..end)?)?;
+        self.mode = Mode::Taken { length, then_skip: false };
+        Some(length)
+    }
+
+    /// What was read of a row that goes on, and where it began.
+    pub(crate) fn open_row(&mut self) -> Option<(Vec<u8>, Origin)> {
+        self.settle();
+        let open = matches!(self.mode, Mode::Open | Mode::Cut { .. }) && self.start < self.end;
+        open.then(|| (self.rest().to_vec(), self.origin()))
+    }
+
     fn text_end(&self) -> u64 {
-        self.base + self.buffer.len() as u64
+        self.base + self.end as u64
     }
 
     fn rest(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        &self.buffer[self.start..self.end]
     }
 
     /// Steps over a row that was handed out.
@@ -161,7 +247,7 @@ impl Rows {
             self.begin_row();
         }
         if matches!(self.mode, Mode::Open) {
-            match self.parser.resume(&self.buffer[self.start..]) {
+            match self.parser.resume(&self.buffer[self.start..self.end]) {
                 // The bound comes first, so that the size of the pieces pushed changes nothing.
                 Step::Complete(length) if length > self.max_bytes => return self.too_long(),
                 Step::Bad { at, .. } if at > self.max_bytes => return self.too_long(),
@@ -208,9 +294,12 @@ impl Rows {
                 return;
             }
         }
-        let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0);
-        self.start += self.rest().iter().take_while(blank).count();
-        self.forget_passed();
+        if !self.skip_blanks() {
+            return;
+        }
+        if !(self.boundaries.is_empty() && self.segments.len() <= 1) {
+            self.forget_passed();
+        }
         match self.rest().first() {
             None => {}
             Some(b'{') => {
@@ -221,6 +310,35 @@ impl Rows {
                 let fault = RowFault::NotAnObject(describe(first));
                 self.mode = Mode::Cut { fault, at: 0, searched: 0 };
             }
+        }
+    }
+
+    /// Steps over what may stand between rows; within an array of rows, its commas and its end too. Returns whether what
+    /// follows is clear without more text.
+    fn skip_blanks(&mut self) -> bool {
+        loop {
+            let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0);
+            self.start += self.rest().iter().take_while(blank).count();
+            match self.rest().first() {
+                Some(b'[') if !self.in_array => match self.array_of_rows() {
+                    Some(true) => self.in_array = true,
+                    Some(false) => return true,
+                    None => return false,
+                },
+                Some(b',') if self.in_array => {}
+                Some(b']') if self.in_array => self.in_array = false,
+                _ => return true,
+            }
+            self.start += 1;
+        }
+    }
+
+    /// Whether the bracket that follows opens an array of objects, if its first element is here.
+    fn array_of_rows(&self) -> Option<bool> {
+        let mut inside = self.rest().iter().skip(1).skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        match inside.next() {
+            Some(first) => Some(matches!(first, b'{' | b']')),
+            None => self.ended.is_some().then_some(false),
         }
     }
 

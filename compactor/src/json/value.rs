@@ -2,7 +2,6 @@
 
 use super::text::unescape;
 use std::borrow::Cow;
-use std::num::NonZeroUsize;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +48,6 @@ impl<'a> Value<'a> {
 
     pub(crate) fn kind(self) -> Kind {
         self.tape[self.at].kind
-    }
-
-    /// Where the value lies on its row's tape; none for the row itself.
-    pub(crate) fn place(self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(self.at)
-    }
-
-    /// The value of the same row that lies at `place`.
-    pub(crate) fn at_place(self, place: NonZeroUsize) -> Self {
-        Self { at: place.get(), ..self }
     }
 
     /// The value as it stands in the row; a string without its quotes, its escapes untouched.

@@ -4,15 +4,16 @@ use super::upload::Place;
 use super::{Object, Staged, Upload};
 use crate::error::Error;
 use crate::location::resolve;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use std::sync::Arc;
 
-/// Bytes of one read.
-const CHUNK: usize = 1 << 20;
+/// Bytes of one read: what stays in the cache until it is decoded.
+pub(super) const RANGE: u64 = 1 << 20;
 
 /// Below the root, so that publishing is a rename within one file system; readers pass over it.
 const STAGING: &str = "_tmp";
@@ -25,7 +26,7 @@ pub(crate) struct LocalStore {
 /// A file under the staging folder.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
-    file: tokio::fs::File,
+    file: Arc<fs::File>,
     path: PathBuf,
     name: String,
     bytes: u64,
@@ -45,34 +46,25 @@ impl LocalStore {
         blocking(move || walk(&root, &folder)).await
     }
 
-    pub(super) async fn read(&self, object: &Object, to: mpsc::Sender<Bytes>) -> Result<(), Error> {
-        let path = PathBuf::from(&object.uri);
-        let changed = || Error::Changed { object: object.uri.clone() };
-        let failed = |source: io::Error| match source.kind() {
-            ErrorKind::NotFound => changed(),
-            _ => Error::io("read", &path, source),
-        };
-        let mut file = tokio::fs::File::open(&path).await.map_err(failed)?;
-        let metadata = file.metadata().await.map_err(failed)?;
-        if metadata.len() != object.bytes || metadata.modified().ok() != object.modified {
-            return Err(changed());
-        }
-        let mut left = object.bytes;
-        while left > 0 {
-            let size = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
-            let mut chunk = BytesMut::with_capacity(size);
-            while chunk.len() < size {
-                let mut rest = (&mut file).take((size - chunk.len()) as u64);
-                if rest.read_buf(&mut chunk).await.map_err(failed)? == 0 {
-                    return Err(changed());
-                }
+    pub(super) async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, Error> {
+        let object = object.clone();
+        blocking(move || {
+            let path = Path::new(&object.uri);
+            let failed = |source: io::Error| match source.kind() {
+                ErrorKind::NotFound | ErrorKind::UnexpectedEof => Error::Changed { object: object.uri.clone() },
+                _ => Error::io("read", path, source),
+            };
+            let file = fs::File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if metadata.len() != object.bytes || metadata.modified().ok() != object.modified {
+                return Err(Error::Changed { object: object.uri.clone() });
             }
-            left -= size as u64;
-            if to.send(chunk.freeze()).await.is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
+            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start).map_err(failed)?;
+            Ok(Bytes::from(bytes))
+        })
+        .await
     }
 
     pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -114,6 +106,7 @@ impl LocalStore {
             tokio::fs::File::create(&path).await
         };
         let file = created.await.map_err(|error| Error::io("create", &path, error))?;
+        let file = Arc::new(file.into_std().await);
         Ok(Upload::Local(LocalUpload { file, path, name, bytes: 0 }))
     }
 
@@ -140,7 +133,8 @@ impl LocalStore {
 impl LocalUpload {
     pub(super) async fn write(&mut self, part: Bytes) -> Result<(), Error> {
         self.bytes += part.len() as u64;
-        self.file.write_all(&part).await.map_err(|error| Error::io("write", &self.path, error))
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        blocking(move || (&*file).write_all(&part).map_err(|error| Error::io("write", &path, error))).await
     }
 
     pub(super) async fn abort(self) {
@@ -149,12 +143,9 @@ impl LocalUpload {
         }
     }
 
-    pub(super) async fn stage(mut self) -> Result<Staged, Error> {
-        let synced = async {
-            self.file.flush().await?;
-            self.file.sync_all().await
-        };
-        synced.await.map_err(|error| Error::io("write", &self.path, error))?;
+    pub(super) async fn stage(self) -> Result<Staged, Error> {
+        let (file, path) = (self.file, self.path.clone());
+        blocking(move || file.sync_all().map_err(|error| Error::io("write", &path, error))).await?;
         Ok(Staged { name: self.name, bytes: self.bytes, place: Place::File(self.path) })
     }
 }

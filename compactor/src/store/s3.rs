@@ -10,10 +10,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use std::ops::Range;
-use tokio::sync::mpsc;
 
 /// Bytes of one ranged GET. A range that breaks off is asked for again; what came before it is not.
-const RANGE: u64 = 8 << 20;
+pub(super) const RANGE: u64 = 8 << 20;
 
 /// Times that one range is asked for. The SDK repeats requests; this repeats bodies that broke off.
 const ATTEMPTS: u32 = 4;
@@ -80,22 +79,7 @@ impl S3Store {
         Ok(objects)
     }
 
-    pub(super) async fn read(&self, object: &Object, to: mpsc::Sender<Bytes>) -> Result<(), Error> {
-        // Where the listing gives no ETag, the first range decides which object is read.
-        let mut etag = object.etag.clone();
-        let mut at = 0;
-        while at < object.bytes {
-            let range = at..object.bytes.min(at + RANGE);
-            at = range.end;
-            let part = self.range(object, range, &mut etag).await?;
-            if to.send(part).await.is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    async fn range(&self, object: &Object, range: Range<u64>, etag: &mut Option<String>) -> Result<Bytes, Error> {
+    pub(super) async fn range(&self, object: &Object, range: Range<u64>) -> Result<(Bytes, Option<String>), Error> {
         let mut attempt = 1;
         loop {
             let request = self
@@ -104,10 +88,10 @@ impl S3Store {
                 .bucket(&self.bucket)
                 .key(self.key(&object.name))
                 .range(format!("bytes={}-{}", range.start, range.end - 1))
-                .set_if_match(etag.clone());
+                .set_if_match(object.etag.clone());
             let response = request.send().await.map_err(|error| unless_changed(object, error))?;
             // Not every server honours If-Match.
-            if differ(etag.as_deref(), response.e_tag.as_deref()) {
+            if differ(object.etag.as_deref(), response.e_tag.as_deref()) {
                 return Err(Error::Changed { object: object.uri.clone() });
             }
             let tag = response.e_tag;
@@ -117,8 +101,7 @@ impl S3Store {
                     if bytes.len() as u64 != range.end - range.start {
                         return Err(Error::Changed { object: object.uri.clone() });
                     }
-                    *etag = etag.take().or(tag);
-                    return Ok(bytes);
+                    return Ok((bytes, tag));
                 }
                 Err(error) if attempt < ATTEMPTS => {
                     tracing::warn!(object = object.uri, attempt, %error, "the download broke off, asking again");

@@ -26,7 +26,7 @@ fn a_run_prints_a_summary_and_exits_with_0() {
     let stdout = String::from_utf8(output.stdout.clone()).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout.contains("rows         2"), "{stdout}");
-    assert!(stderr(&output).contains("writing 1/1 objects, 2 rows"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("reading 1/1 objects, 2 rows"), "{}", stderr(&output));
     assert_eq!(rows(&world.dst()).len(), 2);
 
     let again = compact(&["run", &text(&world.src()), &text(&world.dst())], &[]);

@@ -12,7 +12,11 @@ fn lines(from: usize, to: usize) -> String {
 
 /// Whether the rows are `{"n":0}` up to `{"n":count - 1}`, each once.
 fn assert_counted(rows: &[Value], count: usize) {
-    let mut numbers: Vec<u64> = rows.iter().map(|row| row["n"].as_u64().expect("a number")).collect();
+    assert_counted_by(rows, "n", count);
+}
+
+fn assert_counted_by(rows: &[Value], name: &str, count: usize) {
+    let mut numbers: Vec<u64> = rows.iter().map(|row| row[name].as_u64().expect("a number")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..count as u64).collect::<Vec<_>>());
 }
@@ -135,7 +139,10 @@ async fn a_cut_last_member() {
     let (first, second) = (gzip(lines(0, 100)), gzip(lines(100, 200)));
     let world = World::with([&first[..], &second[..second.len() - 20]].concat());
     let (report, rows) = world.rows().await;
-    assert_counted(&rows, 100);
+    // The rows before the cut are kept; the one that it cuts is not, and says so.
+    assert!(rows.len() > 150 && rows.len() < 200, "{} rows", rows.len());
+    assert_counted(&rows, rows.len());
+    assert_eq!((report.quarantined_rows, report.quarantined_members), (1, 1));
     assert_eq!(report.losses[0].bytes, second.len() as u64 - 20);
     assert!(report.losses[0].reason.contains("cut off"), "{}", report.losses[0].reason);
 }
@@ -162,6 +169,130 @@ async fn one_object_that_is_not_gzipped() {
     let (report, rows) = world.rows().await;
     assert!(report.is_complete());
     assert_counted(&rows, 1500);
+}
+
+#[tokio::test]
+async fn zstd_arrays_and_rows_without_newlines_are_read_beside_gzip() {
+    let world = World::new();
+    let row = |n: usize| format!("{{\"n\":{n}}}");
+    let rows = |from: usize| (from..from + 100).map(row).collect::<Vec<_>>();
+    world.put("2026/11/23/05/a", zstd::encode_all(lines(0, 100).as_bytes(), 3).expect("memory"));
+    world.put("2026/11/23/05/b", format!("[{}]\n", rows(100).join(", ")));
+    world.put("2026/11/23/05/c", gzip(format!("[\n{}\n]", rows(200).join(",\n"))));
+    world.put("2026/11/23/05/d", rows(300).concat());
+    world.put("2026/11/23/05/e", [gzip(lines(400, 500)), b"\r\n".into(), rows(500).concat().into_bytes()].concat());
+    let (report, found) = world.rows().await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_counted(&found, 600);
+}
+
+/// A member of 3 MB of text, of which a thread may hold 1 MiB, between two small ones.
+async fn with_a_large_member(damage: impl Fn(&mut Vec<u8>)) -> (alluvial_compactor::Report, World) {
+    let noise =
+        |n: usize| format!("{{\"n\":{n},\"late\":{{\"x\":\"{:x}\"}}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut large = gzip((100..60_100).map(noise).collect::<String>());
+    damage(&mut large);
+    let world = World::with([&gzip(lines(0, 100) + "{\"open\"")[..], &large].concat());
+    let settings = alluvial_compactor::Settings { memory_bytes: 64 << 20, threads: 16, ..world.settings() };
+    (world.try_compact(&settings).await.expect("compacted"), world)
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_counts_once_its_crc_is_right() {
+    let (report, _) = with_a_large_member(|_| {}).await;
+    assert_eq!((report.rows, report.quarantined_rows, report.members), (60_100, 1, 2));
+    assert_eq!(report.schema.keys().collect::<Vec<_>>(), ["late", "n"]);
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_leaves_nothing_if_its_crc_is_wrong() {
+    let (report, world) = with_a_large_member(|member| {
+        let at = member.len() - 8;
+        member[at] ^= 1;
+    })
+    .await;
+    assert_eq!((report.rows, report.quarantined_rows, report.quarantined_members), (100, 1, 1));
+    assert_eq!(report.schema.keys().collect::<Vec<_>>(), ["n"]);
+    assert_counted(&crate::support::rows(&world.dst()), 100);
+    assert_eq!(world.quarantine().len(), 2);
+}
+
+#[tokio::test]
+async fn a_member_that_is_too_large_to_be_held_keeps_its_rows_before_a_cut() {
+    let (report, world) = with_a_large_member(|member| member.truncate(member.len() / 2)).await;
+    assert!(report.rows > 20_000 && report.rows < 40_000, "{report:?}");
+    assert_eq!((report.quarantined_rows, report.quarantined_members), (2, 1));
+    assert_eq!(crate::support::rows(&world.dst()).len() as u64, report.rows);
+}
+
+#[tokio::test]
+async fn row_groups_that_do_not_fit_in_memory_are_put_aside_on_disk() {
+    let world = World::new();
+    let mut random = 7u64;
+    for object in 0..4 {
+        let text: String = (0..150_000)
+            .map(|n| {
+                let mut next = || {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    format!("{:x}", random ^ (random >> 33))
+                };
+                let noise = [next(), next(), next(), next()].concat();
+                let late = if object == 3 { ",\"late\":1.5" } else { "" };
+                format!("{{\"n\":{},\"r\":\"{noise}\"{late}}}\n", object * 150_000 + n)
+            })
+            .collect();
+        world.put(&format!("2026/11/23/05/{object}"), gzip_at(1, text));
+    }
+    let settings = alluvial_compactor::Settings { memory_bytes: 64 << 20, unit_bytes: 1, ..world.settings() };
+    let report = world.try_compact(&settings).await.expect("compacted");
+    assert!(report.spilled_bytes > 0, "{report:?}");
+    assert_eq!(report.schema["late"], "Float64");
+    let rows = crate::support::rows(&world.dst());
+    assert_counted(&rows, 600_000);
+    assert_eq!(rows.iter().filter(|row| row["late"] == 1.5).count(), 150_000);
+}
+
+#[tokio::test]
+async fn encodings_are_chosen_by_what_the_values_are_and_pages_are_indexed() {
+    use parquet::basic::Encoding;
+    let text: String = (0..20_000)
+        .map(|n| {
+            let noise = f64::from(n) * 0.618_033_988_749_895 % 1.0;
+            format!("{{\"id\":{n},\"kind\":{},\"key\":\"order-{n:08}\",\"value\":{noise}}}\n", n % 5)
+        })
+        .collect();
+    let world = World::with(gzip(text));
+    world.compact().await;
+    let file = std::fs::File::open(files(&world.dst()).remove(0)).expect("a file");
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Required)
+        .parse_and_finish(&file)
+        .expect("Parquet with page indexes");
+    let column = |name: &str| {
+        let columns = metadata.row_group(0).columns();
+        columns.iter().find(|column| column.column_path().string() == name).expect("a column")
+    };
+    for (name, encoding) in [
+        ("id", Encoding::DELTA_BINARY_PACKED),
+        ("key", Encoding::DELTA_BYTE_ARRAY),
+        ("kind", Encoding::RLE_DICTIONARY),
+        ("value", Encoding::PLAIN),
+    ] {
+        assert!(column(name).encodings().any(|found| found == encoding), "{name}: {:?}", column(name));
+        assert!(column(name).statistics().is_some_and(|statistics| statistics.min_bytes_opt().is_some()), "{name}");
+    }
+    assert_counted_by(&crate::support::rows(&world.dst()), "id", 20_000);
+}
+
+#[tokio::test]
+async fn timestamps_are_found_when_asked_for() {
+    let world = World::with(gzip("{\"at\":\"2026-11-23T05:00:00.250Z\"}\n{\"at\":\"2026-11-23T05:00:01.000Z\"}\n"));
+    let settings = alluvial_compactor::Settings { timestamps: true, ..world.settings() };
+    let report = world.try_compact(&settings).await.expect("compacted");
+    assert_eq!(report.schema["at"], "Timestamp(µs, \"UTC\")");
+    let batch = batches(&world.dst()).remove(0);
+    let times = batch.column(0).as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    assert_eq!(times.values(), &[1_795_410_000_250_000, 1_795_410_001_000_000]);
 }
 
 #[tokio::test]
@@ -257,7 +388,7 @@ async fn types_that_change() {
         "{\"v\":1}\n{\"v\":\"x\"}\n{\"v\":{\"a\":[1.50]}}\n{\"v\":null}\n{\"v\":true}\n{\"v\":1e400}\n",
     ));
     let (_, rows) = world.rows().await;
-    for value in ["1", "x", "{\"a\":[1.50]}", "true", "1e400"] {
+    for value in ["1", "x", "{\"a\":[1.5]}", "true", "1e400"] {
         assert!(rows.contains(&json!({ "v": value })), "{value}");
     }
     assert!(rows.contains(&json!({})));
@@ -347,7 +478,7 @@ async fn large_partitions_are_split_into_files() {
             (0..50_000).map(|n| format!("{{\"n\":{},\"v\":{}}}\n", object * 50_000 + n, (n * 7919) % 10_007)).collect();
         world.put(&format!("2026/11/23/05/{object}"), gzip(text));
     }
-    let settings = alluvial_compactor::Settings { target_file_bytes: 100_000, ..world.settings() };
+    let settings = alluvial_compactor::Settings { target_file_bytes: 5_000, ..world.settings() };
     let report = world.try_compact(&settings).await.expect("compacted");
     assert!(report.files > 1, "{report:?}");
     assert_counted(&crate::support::rows(&world.dst()), 200_000);

@@ -1,6 +1,7 @@
 //! Any rows, split in any way: what comes out of the Parquet is what went in, widened as documented.
 
 use crate::support::{World, batches, gzip_at, rows};
+use alluvial_compactor::Settings;
 use arrow_schema::{DataType, Fields};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -46,6 +47,24 @@ fn row() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What a text column shows of a value: members by name (as `Value` has them), none that are null, and no fraction
+/// where there is none.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let members = object.iter().filter(|(_, value)| !value.is_null());
+            let texts = members.map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)));
+            format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(elements) => format!("[{}]", elements.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Number(number) if number.is_f64() => {
+            let text = format!("{:?}", number.as_f64().expect("a double"));
+            text.strip_suffix(".0").unwrap_or(&text).to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The value as a column of this type holds it, null members left out.
 fn widened(value: &Value, column: &DataType) -> Value {
     match (column, value) {
@@ -60,7 +79,7 @@ fn widened(value: &Value, column: &DataType) -> Value {
             Value::from(number.as_f64().expect("a double"))
         }
         (DataType::Utf8, Value::String(_)) => value.clone(),
-        (DataType::Utf8, other) => Value::from(other.to_string()),
+        (DataType::Utf8, other) => Value::from(canonical(other)),
         (DataType::Struct(fields), Value::Object(object)) => widened_object(object, fields),
         (DataType::List(items), Value::Array(elements)) => {
             elements.iter().map(|element| widened(element, items.data_type())).collect()
@@ -106,7 +125,13 @@ fn compact(text: &[u8], objects: usize, member: usize, level: u32, order: &[usiz
         let object: Vec<u8> = text.chunks(member).flat_map(|part| gzip_at(level, part)).collect();
         world.put(&format!("2026/11/23/05/{:03}", order[at % order.len()]), object);
     }
-    let report = runtime().block_on(world.compact());
+    // Each object is a unit of its own, or all are one; row groups are put together, or kept and conformed.
+    let settings = Settings {
+        unit_bytes: if member.is_multiple_of(2) { 1 } else { 1 << 20 },
+        row_group_bytes: if member.is_multiple_of(3) { 1 } else { 64 << 20 },
+        ..world.settings()
+    };
+    let report = runtime().block_on(world.try_compact(&settings)).expect("compacted");
     assert!(report.is_complete(), "{report:?}");
     let rows = rows(&world.dst());
     (world, rows)

@@ -104,7 +104,7 @@ async fn interrupted_at(phase: Phase) {
 
 #[tokio::test]
 async fn a_run_that_was_interrupted_leaves_each_row_once_for_the_next() {
-    for phase in [Phase::Scanning, Phase::Writing, Phase::Committing] {
+    for phase in [Phase::Reading, Phase::Writing, Phase::Committing] {
         interrupted_at(phase).await;
     }
 }

@@ -177,6 +177,8 @@ impl Coordinator {
         for (key, _) in &listing.garbled {
             self.status.of(key).enter(ShardState::LeaseGarbled);
         }
+        let siblings = listing.siblings.iter().filter(|lease| may_start(lease, &listing.siblings));
+        candidates.extend(siblings.map(|lease| self.sibling(lease, now)));
         let mut workers = self.liveness.living(listing, now);
         workers.insert(settings.worker.clone());
         let moves = plan(&Fleet {
@@ -189,6 +191,17 @@ impl Coordinator {
         let ours = |shard: &_| candidates.iter().any(|lease| lease.moving && lease.shard == *shard);
         self.asked.retain(ours);
         moves
+    }
+
+    /// A lease of another stream of the application: it weighs as ours do, and its own coordinator moves it.
+    fn sibling(&self, lease: &Lease, now: Instant) -> Candidate {
+        Candidate {
+            shard: lease.shard.clone(),
+            owner: lease.owner.clone().filter(|_| !self.liveness.is_free(lease, now)),
+            bytes_per_second: lease.bytes_per_second.unwrap_or(0),
+            moving: lease.checkpoint_owner.is_some(),
+            free_rounds: self.liveness.free_rounds(&lease.shard),
+        }
     }
 
     fn candidate(&self, lease: &Lease, now: Instant) -> Candidate {

@@ -1,6 +1,6 @@
 //! One suite for every store: memory runs it here, DynamoDB in the black-box tests.
 
-use super::{HeldLease, Lease, LeaseTable, Written};
+use super::{HeldLease, Lease, LeaseTable, StreamId, Written};
 use crate::error::ErrorKind;
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, HashKeyRange};
@@ -85,6 +85,44 @@ pub async fn lease_table(table: LeaseTable) {
 }
 
 /// A lease that is new in `table`, taken by "one".
+/// Checks that `table`, which must be new, keeps the leases of several streams apart, and each as those of one.
+///
+/// # Panics
+/// When it does not.
+pub async fn several_streams(table: LeaseTable) {
+    let stream = |name: &str| StreamId::new("000000000000", name, 1_795_000_000_000);
+    let all = [stream("one"), stream("two")];
+    let (one, two) = (table.of_stream(stream("one"), &all), table.of_stream(stream("two"), &all));
+    let stranger = table.of_stream(stream("three"), &[stream("three")]);
+    two.ensure().await.unwrap();
+    let shards = [shard("p"), Shard { parents: vec!["p".into()], ..shard("q") }];
+    let leases = shards.each_ref().map(|shard| Lease::new(shard, Checkpoint::TrimHorizon));
+    for lease in &leases {
+        assert!(two.create(lease).await.unwrap());
+    }
+    assert!(stranger.create(&leases[0]).await.unwrap(), "the same shard of another stream is another lease");
+    assert_eq!(two.list().await.unwrap().leases, leases);
+    let seen = one.list().await.unwrap();
+    assert!(seen.leases.is_empty() && seen.garbled.is_empty(), "{seen:?}");
+    let names: Vec<&str> = seen.siblings.iter().map(|lease| lease.shard.as_str()).collect();
+    assert_eq!(names, ["000000000000:two:1795000000:p", "000000000000:two:1795000000:q"], "strangers do not count");
+    assert_eq!(seen.siblings[1].parents, ["000000000000:two:1795000000:p".into()]);
+    let error = table.list().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Fatal && error.to_string().contains("several streams"), "{error}");
+    for lease in &leases {
+        let lease = two.take(lease, "worker", None).await.unwrap().expect("it is free");
+        let held = HeldLease::new(two.clone(), lease, FAILOVER);
+        held.checkpoint(Checkpoint::ShardEnd, &[]).await.unwrap();
+        held.release().await.unwrap();
+    }
+    for lease in two.list().await.unwrap().leases {
+        two.delete(&lease).await.unwrap();
+    }
+    // And all else, as if there were one.
+    lease_table(one).await;
+    assert_eq!(stranger.list().await.unwrap().leases.len(), 1);
+}
+
 async fn taken(table: &LeaseTable, id: &str) -> Lease {
     let free = Lease::new(&shard(id), Checkpoint::TrimHorizon);
     table.create(&free).await.unwrap();
@@ -159,4 +197,5 @@ async fn heartbeats(table: &LeaseTable) {
 #[tokio::test]
 async fn memory_keeps_the_promises_of_a_lease_table() {
     lease_table(LeaseTable::Memory(super::MemoryLeases::default())).await;
+    several_streams(LeaseTable::Memory(super::MemoryLeases::default())).await;
 }

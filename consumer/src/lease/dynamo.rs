@@ -1,10 +1,11 @@
 //! Leases in DynamoDB.
 
 use super::item::{self, Item, Row};
+use super::key::{LeaseKeys, Place, StreamId, as_sibling};
 use super::row::{Lease, Listing, Written};
 use super::table::Expected;
 use crate::error::{Error, ErrorKind, kind_of_code};
-use alluvial_record::Checkpoint;
+use alluvial_record::{Checkpoint, ShardId};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -24,12 +25,17 @@ const TABLE_WAIT: Duration = Duration::from_secs(120);
 pub struct DynamoLeases {
     client: Client,
     table: String,
+    keys: LeaseKeys,
 }
 
 impl DynamoLeases {
     /// The table named `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), keys: LeaseKeys::default() }
+    }
+
+    pub(super) fn of_stream(&self, stream: StreamId, all: &[StreamId]) -> Self {
+        Self { keys: LeaseKeys::of_stream(stream, all), ..self.clone() }
     }
 
     fn failed<E, R>(&self, action: &str, error: SdkError<E, R>) -> Error
@@ -97,11 +103,22 @@ impl DynamoLeases {
             self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().items().send();
         while let Some(row) = pages.next().await {
             let row = row.map_err(|error| self.failed("scan", error))?;
-            match item::from_item(&row) {
-                Ok(Row::Lease(lease)) => listing.leases.push(*lease),
-                Ok(Row::Heartbeat(heartbeat)) => listing.heartbeats.push(heartbeat),
-                Ok(Row::Other) => {}
-                Err(garbled) => listing.garbled.push((item::key(&row).as_str().into(), garbled)),
+            let found = match item::from_item(&row) {
+                Ok(Row::Lease(lease)) => Ok(*lease),
+                Ok(Row::Heartbeat(heartbeat)) => {
+                    listing.heartbeats.push(heartbeat);
+                    continue;
+                }
+                Ok(Row::Other) => continue,
+                Err(garbled) => Err(garbled),
+            };
+            let key = item::key(&row);
+            match (self.keys.place(&key), found) {
+                (Place::Own(shard), Ok(lease)) => listing.leases.push(Lease { shard, ..lease }),
+                (Place::Own(shard), Err(garbled)) => listing.garbled.push((shard, garbled)),
+                (Place::Sibling(stream), Ok(lease)) => listing.siblings.push(as_sibling(lease, &stream)),
+                (Place::Sibling(_), Err(_)) | (Place::Stranger, _) => {}
+                (Place::OtherKind, _) => return Err(self.keys.refuse(&key)),
             }
         }
         listing.leases.sort_by(|a: &Lease, b| a.shard.cmp(&b.shard));
@@ -113,7 +130,7 @@ impl DynamoLeases {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item::to_item(lease)))
+            .set_item(Some(item::to_item(lease, &self.keys)))
             .condition_expression("attribute_not_exists(leaseKey)");
         match put.send().await {
             Ok(_) => Ok(true),
@@ -129,7 +146,7 @@ impl DynamoLeases {
             .client
             .update_item()
             .table_name(&self.table)
-            .key(item::KEY, item::string(wanted.shard.as_str()))
+            .key(item::KEY, item::string(self.keys.key_of(&wanted.shard)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let changes = match expected {
             // A handoff leaves the counter alone, so one may have begun after `before` was read: both names are written.
@@ -152,16 +169,16 @@ impl DynamoLeases {
         match update.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match refused_row(&error) {
-                Some(row) => Ok(Written::Refused(self.refused_by(row)?)),
+                Some(row) => Ok(Written::Refused(self.refused_by(row, &wanted.shard)?)),
                 None => Err(self.failed("write a lease", error)),
             },
         }
     }
 
-    fn refused_by(&self, row: Option<&Item>) -> Result<Option<Box<Lease>>, Error> {
+    fn refused_by(&self, row: Option<&Item>, shard: &ShardId) -> Result<Option<Box<Lease>>, Error> {
         match row.map(item::from_item) {
             None | Some(Ok(Row::Heartbeat(_) | Row::Other)) => Ok(None),
-            Some(Ok(Row::Lease(lease))) => Ok(Some(lease)),
+            Some(Ok(Row::Lease(lease))) => Ok(Some(Box::new(Lease { shard: shard.clone(), ..*lease }))),
             Some(Err(garbled)) => {
                 let text = format!("lease table {}: a row is garbled", self.table);
                 Err(Error::caused(ErrorKind::Garbled, text, garbled))
@@ -174,7 +191,7 @@ impl DynamoLeases {
             .client
             .delete_item()
             .table_name(&self.table)
-            .key(item::KEY, item::string(lease.shard.as_str()))
+            .key(item::KEY, item::string(self.keys.key_of(&lease.shard)))
             .condition_expression("leaseCounter = :held AND checkpoint = :end")
             .expression_attribute_values(":held", item::number(lease.counter))
             .expression_attribute_values(":end", item::string(Checkpoint::ShardEnd.to_attributes().0));

@@ -4,7 +4,7 @@ use super::freshness::Freshness;
 use super::row::{Lease, Written};
 use super::table::LeaseTable;
 use crate::error::{Error, ErrorKind};
-use alluvial_record::{Checkpoint, ShardId};
+use alluvial_record::{Checkpoint, HashKeyRange, ShardId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub struct HeldLease(Arc<Inner>);
 struct Inner {
     table: LeaseTable,
     shard: ShardId,
+    hash_keys: Option<HashKeyRange>,
     failover: Duration,
     /// Writers wait for one another, so that each builds on the counter of the last.
     row: Mutex<Row>,
@@ -70,10 +71,12 @@ impl Row {
 impl HeldLease {
     /// A lease that was just taken. Peers take it when it is not renewed for `failover`; a write may take a third of that.
     pub fn new(table: LeaseTable, lease: Lease, failover: Duration) -> Self {
-        let (shard, row) = (lease.shard.clone(), Row { lease, unanswered: Vec::new() });
+        let (shard, hash_keys) = (lease.shard.clone(), lease.hash_keys);
+        let row = Row { lease, unanswered: Vec::new() };
         Self(Arc::new(Inner {
             table,
             shard,
+            hash_keys,
             failover,
             row: Mutex::new(row),
             fresh: watch::Sender::new(Freshness::new(Instant::now(), failover)),
@@ -86,6 +89,11 @@ impl HeldLease {
     /// Its shard.
     pub fn shard(&self) -> &ShardId {
         &self.0.shard
+    }
+
+    /// The hash keys of its shard, where the row has them. They never change.
+    pub fn hash_keys(&self) -> Option<HashKeyRange> {
+        self.0.hash_keys
     }
 
     /// Cancelled when another worker has taken the lease, or its row can be read no more.

@@ -2,6 +2,7 @@
 //!
 //! Source: `DynamoDBLeaseSerializer` of the Kinesis Client Library 3.5.
 
+use super::key::LeaseKeys;
 use super::row::{Heartbeat, Lease};
 use alluvial_record::{Checkpoint, HashKeyRange, InvalidCheckpoint, InvalidHashKey, ShardId};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -20,6 +21,10 @@ pub(super) const HASH_END: &str = "endingHashKey";
 pub(super) const CHECKPOINT_OWNER: &str = "checkpointOwner";
 pub(super) const ENTITY: &str = "entityType";
 const THROUGHPUT: &str = "throughputKBps";
+/// Account, name and creation of the stream, in rows of an application that reads several, in spite of its name.
+const STREAM: &str = "streamName";
+/// The shard without its stream, in the same rows.
+const SHARD: &str = "shardId";
 /// What the Kinesis Client Library's two-phase checkpoints leave while they are under way. A checkpoint ends them.
 const PENDING: [&str; 3] = ["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"];
 /// Ours: the Kinesis Client Library leaves attributes alone that it does not know.
@@ -147,16 +152,20 @@ pub(super) fn changes(before: &Lease, wanted: &Lease) -> Changes {
 }
 
 /// The whole item, for a row that does not exist yet. Empty sets are left out: DynamoDB refuses them.
-pub(super) fn to_item(lease: &Lease) -> Item {
+pub(super) fn to_item(lease: &Lease, keys: &LeaseKeys) -> Item {
     let (checkpoint, sub_sequence) = lease.checkpoint.to_attributes();
     let mut item = HashMap::from([
         (ENTITY.to_owned(), string(LEASE_ENTITY)),
-        (KEY.to_owned(), string(lease.shard.as_str())),
+        (KEY.to_owned(), string(keys.key_of(&lease.shard))),
         (COUNTER.to_owned(), number(lease.counter)),
         (SWITCHES.to_owned(), number(lease.switches)),
         (CHECKPOINT.to_owned(), string(checkpoint)),
         (CHECKPOINT_SUB.to_owned(), number(sub_sequence)),
     ]);
+    if let Some(stream) = keys.stream() {
+        item.insert(STREAM.to_owned(), string(stream.to_string()));
+        item.insert(SHARD.to_owned(), string(lease.shard.as_str()));
+    }
     if let Some(owner) = &lease.owner {
         item.insert(OWNER.to_owned(), string(owner));
     }

@@ -60,18 +60,18 @@ impl Liveness {
 
     /// Takes note of one listing.
     pub(crate) fn observe(&mut self, listing: &Listing, now: Instant) {
-        let seen: BTreeSet<&ShardId> = listing.leases.iter().map(|lease| &lease.shard).collect();
+        let seen: BTreeSet<&ShardId> = listing.all().map(|lease| &lease.shard).collect();
         self.leases.retain(|shard, _| seen.contains(shard));
         self.handoffs.retain(|shard, _| seen.contains(shard));
         self.workers.retain(|worker, _| listing.heartbeats.iter().any(|heartbeat| heartbeat.worker == *worker));
-        for lease in &listing.leases {
+        for lease in listing.all() {
             self.observe_lease(lease, now);
         }
         for heartbeat in &listing.heartbeats {
             let new = Sighting { counter: heartbeat.counter, since: now, moves: 0 };
             self.workers.entry(heartbeat.worker.clone()).or_insert(new).see(heartbeat.counter, now);
         }
-        let free = listing.leases.iter().filter(|lease| self.is_free(lease, now));
+        let free = listing.all().filter(|lease| self.is_free(lease, now));
         let rounds = |shard: &ShardId| self.free_rounds.get(shard).map_or(0, |rounds| rounds.saturating_add(1));
         self.free_rounds = free.map(|lease| (lease.shard.clone(), rounds(&lease.shard))).collect();
     }
@@ -118,7 +118,7 @@ impl Liveness {
 
     /// Every worker that is alive: it moves, or has leases that do.
     pub(crate) fn living(&self, listing: &Listing, now: Instant) -> BTreeSet<String> {
-        let reading = listing.leases.iter().filter(|lease| !self.is_free(lease, now));
+        let reading = listing.all().filter(|lease| !self.is_free(lease, now));
         let of_leases = reading.flat_map(|lease| [lease.owner.clone(), lease.checkpoint_owner.clone()]).flatten();
         let beating = self.workers.iter().filter(|(_, sighting)| !sighting.is_silent(now, self.failover));
         of_leases.chain(beating.map(|(worker, _)| worker.clone())).collect()

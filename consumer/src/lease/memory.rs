@@ -1,5 +1,6 @@
 //! Leases in memory.
 
+use super::key::{LeaseKeys, Place, StreamId, as_sibling};
 use super::row::{Heartbeat, Lease, Listing, Written};
 use super::table::Expected;
 use crate::error::{Error, ErrorKind};
@@ -9,17 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A lease table that ends with the process. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryLeases(Arc<Mutex<Rows>>);
+pub struct MemoryLeases(Arc<Mutex<Rows>>, LeaseKeys);
 
 #[derive(Debug, Default)]
 struct Rows {
-    leases: BTreeMap<ShardId, Lease>,
+    /// By key.
+    leases: BTreeMap<String, Lease>,
     heartbeats: BTreeMap<String, u64>,
     writes: u64,
     out_of_reach: bool,
 }
 
 impl MemoryLeases {
+    pub(super) fn of_stream(&self, stream: StreamId, all: &[StreamId]) -> Self {
+        Self(Arc::clone(&self.0), LeaseKeys::of_stream(stream, all))
+    }
+
     /// Writes that were made, the refused ones too: DynamoDB bills both.
     pub fn writes(&self) -> u64 {
         self.rows().writes
@@ -32,7 +38,7 @@ impl MemoryLeases {
 
     /// Removes a row, as a person with a console would.
     pub fn remove(&self, shard: &ShardId) {
-        self.rows().leases.remove(shard);
+        self.rows().leases.remove(&self.1.key_of(shard));
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -57,24 +63,30 @@ impl MemoryLeases {
         let rows = self.reached()?;
         let heartbeats =
             rows.heartbeats.iter().map(|(worker, counter)| Heartbeat { worker: worker.clone(), counter: *counter });
-        Ok(Listing {
-            leases: rows.leases.values().cloned().collect(),
-            heartbeats: heartbeats.collect(),
-            garbled: Vec::new(),
-        })
+        let mut listing = Listing { heartbeats: heartbeats.collect(), ..Listing::default() };
+        for (key, lease) in &rows.leases {
+            match self.1.place(key) {
+                Place::Own(_) => listing.leases.push(lease.clone()),
+                Place::Sibling(stream) => listing.siblings.push(as_sibling(lease.clone(), &stream)),
+                Place::Stranger => {}
+                Place::OtherKind => return Err(self.1.refuse(key)),
+            }
+        }
+        Ok(listing)
     }
 
     pub(super) fn create(&self, lease: &Lease) -> Result<bool, Error> {
         let mut rows = self.written()?;
-        let missing = !rows.leases.contains_key(&lease.shard);
+        let key = self.1.key_of(&lease.shard);
+        let missing = !rows.leases.contains_key(&key);
         if missing {
-            rows.leases.insert(lease.shard.clone(), lease.clone());
+            rows.leases.insert(key, lease.clone());
         }
         Ok(missing)
     }
 
     pub(super) fn write(&self, before: &Lease, wanted: &Lease, expected: Expected) -> Result<Written, Error> {
-        Ok(match self.written()?.leases.get_mut(&wanted.shard) {
+        Ok(match self.written()?.leases.get_mut(&self.1.key_of(&wanted.shard)) {
             Some(row) if expected.holds(before, row) => {
                 *row = changed(row, before, wanted, expected);
                 Written::Done
@@ -85,9 +97,10 @@ impl MemoryLeases {
 
     pub(super) fn delete(&self, lease: &Lease) -> Result<(), Error> {
         let mut rows = self.written()?;
+        let key = self.1.key_of(&lease.shard);
         let same = |row: &Lease| row.counter == lease.counter && row.checkpoint == Checkpoint::ShardEnd;
-        if rows.leases.get(&lease.shard).is_some_and(same) {
-            rows.leases.remove(&lease.shard);
+        if rows.leases.get(&key).is_some_and(same) {
+            rows.leases.remove(&key);
         }
         Ok(())
     }

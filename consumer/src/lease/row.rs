@@ -152,10 +152,20 @@ pub struct Heartbeat {
 pub struct Listing {
     /// Leases, in the order of their shards.
     pub leases: Vec<Lease>,
+    /// Leases of the other streams that the application reads; each is named by its key, as are its relatives. They count when
+    /// the fleet's leases are shared out.
+    pub siblings: Vec<Lease>,
     /// Signs of life of workers that write no renewals.
     pub heartbeats: Vec<Heartbeat>,
     /// Rows that say they are leases and cannot be read as such, by key. Their shards must not be taken for new ones.
     pub garbled: Vec<(ShardId, GarbledLease)>,
+}
+
+impl Listing {
+    /// The leases of all streams of the application.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.iter().chain(&self.siblings)
+    }
 }
 
 /// What became of a conditional write.

@@ -1,5 +1,6 @@
 //! The lease table: one set of operations over two stores.
 
+use super::key::StreamId;
 use super::row::{Lease, Listing, Written};
 use super::{DynamoLeases, MemoryLeases};
 use crate::error::Error;
@@ -38,6 +39,16 @@ pub enum LeaseTable {
 }
 
 impl LeaseTable {
+    /// A handle of the same table for one of `all` the streams that an application reads. Its rows have the keys and attributes
+    /// of the Kinesis Client Library's multi-stream mode.
+    #[must_use]
+    pub fn of_stream(&self, stream: StreamId, all: &[StreamId]) -> Self {
+        match self {
+            Self::Dynamo(table) => Self::Dynamo(table.of_stream(stream, all)),
+            Self::Memory(table) => Self::Memory(table.of_stream(stream, all)),
+        }
+    }
+
     /// Makes the table where there is none, and waits until it can be used.
     ///
     /// # Errors

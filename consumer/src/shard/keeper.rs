@@ -120,4 +120,15 @@ mod tests {
         assert_eq!(idle_position(&behind, &progress), None, "nothing new");
         assert_eq!(idle_position(&Tip::default(), &Progress::default()), None);
     }
+
+    #[test]
+    fn events_whose_records_are_all_left_out_move_the_checkpoint_of_an_idle_shard() {
+        let tip = Tip { handed_out: 0, continuation: Some("30".into()) };
+        assert_eq!(idle_position(&tip, &Progress::default()), Some(at(30)));
+        // The last aggregate is done to its third user record, and the rest of it was left out: its own number as the
+        // continuation would mean its first.
+        let (tip, mut progress) = (Tip { handed_out: 1, ..tip }, Progress::default());
+        progress.acknowledge(Ack { first: 0, last: 0, position: Position { sub_sequence: 2, ..at(30) } });
+        assert_eq!(idle_position(&tip, &progress), None);
+    }
 }

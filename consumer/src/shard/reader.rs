@@ -1,11 +1,12 @@
 //! From subscriptions to batches: one after the other, without gap or repetition, for as long as the shard is ours.
 
 use super::{Shared, Tip};
+use crate::deaggregate::{Admitted, Rules, admit};
 use crate::error::{Error, ErrorKind};
-use crate::feed::{Batch, Record};
+use crate::feed::Batch;
 use crate::lease::HeldLease;
 use crate::status::{ShardState, ShardStatus};
-use crate::subscription::{Cause, Event, From, Next, Subscription, delay_before_next};
+use crate::subscription::{Cause, From, Next, Subscription, delay_before_next};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, Position, ShardId};
 use alluvial_runtime::backoff::Backoff;
@@ -47,7 +48,8 @@ pub(super) struct Reader<'a> {
     status: &'a ShardStatus,
     tip: watch::Sender<Tip>,
     from: From,
-    /// The last record handed out, or the checkpoint: nothing up to here is handed out again.
+    rules: Rules,
+    /// The last record that was read, or the checkpoint: nothing up to here is handed out again.
     passed: Option<Position>,
     handed_out: u64,
     backoff: Backoff,
@@ -65,12 +67,12 @@ impl<'a> Reader<'a> {
         random: fastrand::Rng,
     ) -> Self {
         let passed = match from {
-            // Another client may have stopped within an aggregated record; the whole of it comes again.
-            Checkpoint::At(position) if position.sub_sequence == 0 => Some(position),
+            Checkpoint::At(position) => Some(position),
             _ => None,
         };
         let backoff = Backoff::new(BACKOFF.0, BACKOFF.1, random);
         let (from, shard) = (From::Checkpoint(from), held.shard());
+        let rules = Rules { split: shared.settings.deaggregate, hash_keys: held.hash_keys() };
         Self {
             shared,
             held,
@@ -78,6 +80,7 @@ impl<'a> Reader<'a> {
             status,
             tip,
             from,
+            rules,
             passed,
             handed_out: 0,
             backoff,
@@ -132,8 +135,7 @@ impl<'a> Reader<'a> {
     /// One subscription, from its opening to its end.
     async fn read_one(&mut self, batches: &mpsc::Sender<Batch>) -> Led {
         let shared = self.shared;
-        let opened =
-            Subscription::open(&shared.subscriptions, &shared.consumer_arn, self.shard, &self.from, &shared.settings);
+        let opened = Subscription::open(&shared.subscriptions, self.shard, &self.from, &shared.settings);
         let mut subscription = match opened.await {
             Ok(subscription) => Some(subscription),
             Err(cause) => return Led::Back(cause),
@@ -149,11 +151,18 @@ impl<'a> Reader<'a> {
             };
             self.brought_events = true;
             self.status.set_behind(event.millis_behind_latest);
-            let (records, bytes, next) = self.admit(event);
-            if !records.is_empty() && self.hand_out(records, bytes, batches, &mut subscription).await.is_err() {
+            let mut admitted = admit(event.records, self.rules, self.passed);
+            // A record keeps the whole buffer of its event, where records are slices of it.
+            if !admitted.records.is_empty() {
+                admitted.held_bytes = admitted.held_bytes.max(event.bytes);
+            }
+            self.note_misplaced(admitted.misplaced);
+            let last = admitted.last;
+            if !admitted.records.is_empty() && self.hand_out(admitted, batches, &mut subscription).await.is_err() {
                 return Led::To(ReadEnd::Stopped);
             }
-            match next {
+            self.passed = last.or(self.passed);
+            match event.next {
                 Next::Continuation(number) => {
                     let (handed_out, continuation) = (self.handed_out, Some(number.clone()));
                     self.tip.send_replace(Tip { handed_out, continuation });
@@ -167,32 +176,30 @@ impl<'a> Reader<'a> {
         Led::Back(Cause::HeldBack)
     }
 
-    /// Drops what was handed out before: a new subscription may repeat it.
-    fn admit(&mut self, event: Event) -> (Vec<Record>, usize, Next) {
-        let Event { mut records, mut bytes, next, .. } = event;
-        if let Some(passed) = self.passed
-            && records.first().is_some_and(|first| first.position <= passed)
-        {
-            records.retain(|record| record.position > passed);
-            bytes = records.iter().map(|record| record.data.len() + record.partition_key.len()).sum();
+    /// Said once a shard: after a split it is what must happen, at other times a mistake.
+    fn note_misplaced(&self, records: u64) {
+        if self.status.count_misplaced(records) {
+            tracing::warn!(shard = %self.shard, records,
+                "user records of other shards left out of aggregates; the Kinesis Producer Library puts them again after a \
+                 split or merge, and another producer must not pack records of several shards together");
         }
-        (records, bytes, next)
     }
 
     /// Waits for the byte budget and for the pipeline. A subscription that is held back for too long is given up
     /// (`open` becomes `None`): it is resumed at its continuation, and its stream does not stay unread meanwhile.
     async fn hand_out(
         &mut self,
-        records: Vec<Record>,
-        bytes: usize,
+        admitted: Admitted,
         batches: &mpsc::Sender<Batch>,
         open: &mut Option<Subscription>,
     ) -> Result<(), Closed> {
-        let (count, last, first) = (records.len(), records.last().map(|record| record.position), self.handed_out);
+        let Admitted { records, payload_bytes, held_bytes, .. } = admitted;
+        let (count, first) = (records.len(), self.handed_out);
         let mut sending = std::pin::pin!(async {
-            let share = self.shared.budget.take(bytes).await;
+            let share = self.shared.budget.take(held_bytes).await;
             let place = batches.reserve().await.map_err(|_| Closed)?;
             self.held.may_deliver().await;
+            self.status.hand_out(first, &records);
             place.send(Batch { first, records, _share: share });
             Ok(())
         });
@@ -211,9 +218,8 @@ impl<'a> Reader<'a> {
         };
         sent?;
         self.status.enter(ShardState::Streaming);
-        self.status.count_received(count, bytes);
+        self.status.count_received(count, payload_bytes);
         self.handed_out += u64::try_from(count).unwrap_or(u64::MAX);
-        self.passed = last.or(self.passed);
         Ok(())
     }
 

@@ -36,6 +36,8 @@ fn every_default_that_the_template_shows_is_the_one_in_force() {
                     "handoff_timeout",
                     "checkpoint_interval",
                     "drain_grace",
+                    "deaggregate",
+                    "subscription",
                     "target_bytes",
                     "max_wait",
                     "level",
@@ -79,6 +81,11 @@ fn a_wrong_value_names_the_setting_the_value_and_the_choices() {
             "source.balance: \"cpu\" is none of count and throughput",
         ),
         ("application =", "max_leases = 0\napplication =", "source.max_leases"),
+        (
+            "application =",
+            "subscription = \"java\"\napplication =",
+            "source.subscription: \"java\" is none of direct and sdk",
+        ),
         ("application =", "handoff_timeout = \"1h\"\napplication =", "source.handoff_timeout"),
         ("application =", "budget = \"1KiB\"\napplication =", "source.budget"),
         ("\"orders\"", "\"arn:aws:kinesis:eu-west-1:0:stream/orders\"", "a name is wanted"),
@@ -104,4 +111,11 @@ fn a_time_is_a_start_position() {
     let text = MINIMAL.replace("application =", "start = \"2026-11-23T00:00:00Z\"\napplication =");
     let checked = parse(&text, Path::new("."), "w").unwrap();
     assert_eq!(checked.consumer.start, StartPosition::AtTimestamp(1_795_392_000_000));
+}
+
+#[test]
+fn the_sdk_can_be_left_to_read_subscriptions() {
+    let text = MINIMAL.replace("application =", "subscription = \"sdk\"\napplication =");
+    assert_eq!(parse(&text, Path::new("."), "w").unwrap().consumer.subscription, SubscriptionKind::Sdk);
+    assert_eq!(parse(MINIMAL, Path::new("."), "w").unwrap().consumer.subscription, SubscriptionKind::Direct);
 }

@@ -1,8 +1,8 @@
 //! The test is the sink: it holds receipts back, and looks at what is acknowledged meanwhile.
 
 use super::*;
-use alluvial_consumer::DeliveryGate;
 use alluvial_record::Position;
+use alluvial_record::aggregate::Corruption;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,10 @@ struct Bench {
 }
 
 fn bench(transforms: serde_json::Value) -> Bench {
+    bench_with(transforms, false)
+}
+
+fn bench_with(transforms: serde_json::Value, position_columns: bool) -> Bench {
     let dead = tempfile::tempdir().unwrap();
     let settings = serde_json::from_value::<Vec<crate::TransformSettings>>(transforms).unwrap();
     let context = Arc::new(Context {
@@ -24,7 +28,7 @@ fn bench(transforms: serde_json::Value) -> Bench {
         transforms: Transforms::check(&settings, Path::new(".")).unwrap(),
         pack: PackLimits { target_bytes: 20_000, level: 1 },
         max_wait: Duration::from_secs(1),
-        position_columns: false,
+        position_columns,
         dead_letters: DeadLetters::Local(dead.path().to_path_buf()),
         ledger: Ledger::default(),
         clock: Clock::from_fn(|| std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(5_000)),
@@ -33,13 +37,7 @@ fn bench(transforms: serde_json::Value) -> Bench {
     let (acks, ack_receiver) = mpsc::channel(8);
     let (sender, deliveries) = mpsc::channel(8);
     let abandon = CancellationToken::new();
-    let feed = ShardFeed {
-        shard: "a".into(),
-        batches: receiver,
-        acks,
-        abandon: abandon.clone(),
-        gate: DeliveryGate::default(),
-    };
+    let (feed, _) = ShardFeed::detached("a".into(), receiver, acks, abandon.clone());
     let ledger = context.ledger.clone();
     let lane = Lane::new(context, feed, sender, fastrand::Rng::with_seed(1));
     #[allow(clippy::disallowed_methods, reason = "the test awaits it")]
@@ -57,6 +55,7 @@ fn batch(first: u64, payloads: &[&str]) -> Batch {
         partition_key: "k".into(),
         data: (*payload).to_owned().into(),
         arrived_millis: 4_000,
+        kind: Kind::Plain,
     };
     Batch::unbudgeted(first, (first..).zip(payloads).map(record).collect())
 }
@@ -164,6 +163,29 @@ async fn rejected_records_are_stored_before_they_are_acknowledged_and_do_not_wai
     assert_eq!(bench.acks.recv().await.unwrap().last, 0);
     bench.deliveries.recv().await.unwrap().receipt.send(()).unwrap();
     assert_eq!(bench.acks.recv().await, Some(Ack { first: 1, last: 2, position: at(2) }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn user_records_and_corrupt_aggregates_keep_their_place() {
+    let mut bench = bench_with(serde_json::json!([]), true);
+    let mut batch = batch(0, &["{\"n\":0}", "bad", "\u{0}"]);
+    let sequence = at(0).sequence;
+    for (sub_sequence, record) in (4..).zip(&mut batch.records) {
+        (record.position, record.kind) = (Position { sequence, sub_sequence }, Kind::User);
+    }
+    batch.records[2].kind = Kind::Corrupt(Corruption::WrongDigest);
+    batch.records[2].position = at(1);
+    bench.batches.send(batch).await.unwrap();
+    let delivery = bench.deliveries.recv().await.unwrap();
+    let row = "{\"n\":0,\"_shard\":\"a\",\"_sequence\":\"100\",\"_sub_sequence\":4}\n";
+    assert_eq!(rows(&delivery), row);
+    let dead = std::fs::read_to_string(bench.dead.path().join("s/a/100-5_101-0.ndjson")).unwrap();
+    let dead: Vec<serde_json::Value> = dead.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&dead[0]["sequence"], &dead[0]["sub_sequence"]), (&"100".into(), &5.into()));
+    assert!(dead[0]["reason"].as_str().unwrap().starts_with("not a JSON object"), "{}", dead[0]);
+    assert!(dead[1]["reason"].as_str().unwrap().starts_with("corrupt aggregate"), "{}", dead[1]);
+    delivery.receipt.send(()).unwrap();
+    assert_eq!(bench.acks.recv().await, Some(Ack { first: 0, last: 2, position: at(1) }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,4 @@
+mod aggregates;
 mod kinesis;
 mod stalls;
 

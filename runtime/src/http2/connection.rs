@@ -8,10 +8,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
+
+/// Bytes that one call reads from the socket at most. rustls alone asks for 4 KiB at a time, a quarter of a TLS record.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of one DATA frame at most. The default of 16 KiB cuts every larger event into pieces, which are joined by copying.
+/// RFC 9113, section 4.2, allows up to 16 MiB; a frame is in memory whole before any of it can be read.
+const FRAME_BYTES: u32 = 256 * 1024;
 
 /// A live connection. When it is dropped, no new stream starts on it; those that run end by themselves, and the socket
 /// closes with the last of them.
@@ -67,7 +74,7 @@ pub(super) async fn open(
     let name = ServerName::try_from(host.clone())
         .map_err(|error| ConnectError::Tls { host: host.clone(), source: io::Error::other(error) })?;
     let stream = TlsConnector::from(Arc::clone(tls))
-        .connect(name, stream)
+        .connect(name, BufReader::with_capacity(READ_BYTES, stream))
         .await
         .map_err(|source| ConnectError::Tls { host: host.clone(), source })?;
     match stream.get_ref().1.alpn_protocol() {
@@ -87,6 +94,7 @@ where
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window_bytes)
         .initial_connection_window_size(settings.connection_window_bytes())
+        .max_frame_size(FRAME_BYTES)
         .keep_alive_interval(settings.ping_interval)
         .keep_alive_timeout(settings.ping_timeout)
         .keep_alive_while_idle(true)

@@ -1,24 +1,22 @@
 use super::*;
-use crate::json::{Parser, Step, Value};
+use crate::columns::Builder;
 use proptest::prelude::*;
 
 const BOUNDS: Bounds = Bounds { max_columns: 100, max_nesting: 8 };
 
-fn shape(rows: &[&str], bounds: Bounds) -> Shape {
-    let mut shape = Shape::default();
+fn table(rows: &[&str], bounds: Bounds) -> Table {
+    let mut builder = Builder::new(bounds, 64, 100_000);
     for row in rows {
-        let mut parser = Parser::new(64);
-        assert_eq!(parser.resume(row.as_bytes()), Step::Complete(row.len()), "{row}");
-        shape.observe_row(Value::root(row, parser.tape()), bounds);
+        builder.append(row).unwrap_or_else(|refusal| panic!("{row}: {refusal:?}"));
     }
-    shape
+    builder.finish().expect("a batch").table
 }
 
 /// The type of the column `a` over these values.
 fn column(values: &[&str]) -> String {
     let rows: Vec<String> = values.iter().map(|value| format!("{{\"a\":{value}}}")).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    Schema::of(&shape(&rows, BOUNDS), BOUNDS).columns.first().expect("a column").1.data_type().to_string()
+    data_type(&Schema::of(table(&rows, BOUNDS), BOUNDS).columns.first().expect("a column").1).to_string()
 }
 
 #[test]
@@ -61,7 +59,7 @@ fn what_lies_too_deep_is_text() {
 fn too_many_fields_of_the_row_overflow_by_name() {
     let bounds = Bounds { max_columns: 3, max_nesting: 8 };
     let names = |rows: &[&str]| {
-        let schema = Schema::of(&shape(rows, bounds), bounds);
+        let schema = Schema::of(table(rows, bounds), bounds);
         (schema.columns.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>(), schema.overflow)
     };
     assert_eq!(names(&["{\"c\":1,\"b\":1,\"a\":1}"]), (vec!["a".into(), "b".into(), "c".into()], false));
@@ -75,16 +73,16 @@ fn too_many_fields_of_the_row_overflow_by_name() {
 fn too_many_nested_columns_make_the_widest_struct_text() {
     let row = "{\"a\":{\"p\":1,\"q\":1},\"b\":{\"p\":1,\"q\":1,\"r\":{\"s\":1}},\"c\":1}";
     let bounds = Bounds { max_columns: 4, ..BOUNDS };
-    let schema = Schema::of(&shape(&[row], bounds), bounds);
+    let schema = Schema::of(table(&[row], bounds), bounds);
     let types: Vec<String> = schema.types().into_values().collect();
     assert_eq!(types, ["Struct(\"p\": Int64, \"q\": Int64)", "Utf8", "Int64"]);
     let map = format!("{{\"m\":{{{}}}}}", (0..200).map(|key| format!("\"{key}\":1")).collect::<Vec<_>>().join(","));
-    assert_eq!(Schema::of(&shape(&[&map], BOUNDS), BOUNDS).types()["m"], "Utf8");
+    assert_eq!(Schema::of(table(&[&map], BOUNDS), BOUNDS).types()["m"], "Utf8");
 }
 
 #[test]
 fn rows_without_fields_still_have_a_column() {
-    let schema = Schema::of(&shape(&["{}"], BOUNDS), BOUNDS);
+    let schema = Schema::of(table(&["{}"], BOUNDS), BOUNDS);
     assert_eq!(schema.types().into_keys().collect::<Vec<_>>(), [OVERFLOW]);
 }
 
@@ -112,12 +110,11 @@ proptest! {
         let bounds = Bounds { max_columns, max_nesting: 2 };
         let rows: Vec<String> = values.iter().map(|(name, value)| format!("{{\"{name}\":{value}}}")).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let all = shape(&rows, bounds);
+        let all = table(&rows, bounds);
         let (left, right) = rows.split_at(if rows.is_empty() { 0 } else { cut.index(rows.len()) });
-        let mut other_way = shape(right, bounds);
-        other_way.merge_rows(shape(left, bounds), bounds);
-        let schema = Schema::of(&all, bounds);
-        prop_assert_eq!(&schema, &Schema::of(&other_way, bounds));
+        let other_way = table(right, bounds).join(table(left, bounds), bounds);
+        let schema = Schema::of(all, bounds);
+        prop_assert_eq!(&schema, &Schema::of(other_way, bounds));
         let leaves: usize = schema.columns.iter().map(|(_, column)| column.leaves()).sum();
         prop_assert!(leaves <= max_columns);
     }

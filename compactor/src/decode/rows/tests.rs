@@ -1,5 +1,4 @@
 use super::*;
-use crate::json::Value;
 use proptest::prelude::*;
 
 /// The rows of a text pushed in pieces of `step` bytes: good ones as they are, bad ones behind a `!`.
@@ -17,9 +16,10 @@ fn rows_of(text: &[u8], step: usize) -> Vec<String> {
 }
 
 fn collect(rows: &mut Rows, seen: &mut Vec<String>) {
-    while let Some(row) = rows.next() {
+    while let Some(row) = rows.next(|_| None) {
         seen.push(match row {
-            Row::Object { text, .. } => text.to_owned(),
+            Row::Object { text } => text.to_owned(),
+            Row::Taken { .. } => panic!("nothing is taken"),
             Row::Bad { raw, .. } => format!("!{}", String::from_utf8_lossy(raw)),
         });
     }
@@ -96,7 +96,7 @@ fn a_bad_row_knows_where_it_comes_from() {
     let mut rows = Rows::new(1000, 16);
     let origins = |rows: &mut Rows| {
         let mut origins = Vec::new();
-        while let Some(row) = rows.next() {
+        while let Some(row) = rows.next(|_| None) {
             if let Row::Bad { origin, .. } = row {
                 origins.push((origin.offset, origin.text_offset));
             }
@@ -146,12 +146,30 @@ proptest! {
 }
 
 #[test]
-fn the_tape_belongs_to_the_row() {
+fn an_array_of_rows_is_read_like_rows() {
+    check("[{\"a\":1},{\"b\":[2]}]", &["{\"a\":1}", "{\"b\":[2]}"]);
+    check(" [ \n {\"a\":1} , {\"b\":2}\n]\n[]\n{\"c\":3}\n", &["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
+    check("[1,{\"a\":1}]\n{}", &["![1,{\"a\":1}]", "{}"]);
+    check("[", &["!["]);
+}
+
+#[test]
+fn a_row_may_be_taken_from_the_text() {
     let mut rows = Rows::new(1000, 16);
-    rows.push(b"{\"a\":1}{\"b\":2}");
-    let mut keys = Vec::new();
-    while let Some(Row::Object { text, tape }) = rows.next() {
-        keys.extend(Value::root(text, tape).members().map(|(key, _)| key.source().to_owned()));
+    rows.push(b"{\"a\":1}\n{\"b\":2}\n{\"\xff\":3}\n{\"c\":4}");
+    let mut shown = Vec::new();
+    let mut seen = Vec::new();
+    while let Some(row) = rows.next(|text| {
+        shown.push(text.len());
+        text.starts_with(b"{\"a").then_some(7)
+    }) {
+        seen.push(match row {
+            Row::Taken { bytes } => format!("{bytes}"),
+            Row::Object { text } => text.to_owned(),
+            Row::Bad { .. } => "bad".to_owned(),
+        });
     }
-    assert_eq!(keys, ["a", "b"]);
+    assert_eq!(seen, ["7", "{\"b\":2}", "bad", "{\"c\":4}"]);
+    // Nobody is shown what is not UTF-8.
+    assert_eq!(shown, [18, 10, 2, 7]);
 }

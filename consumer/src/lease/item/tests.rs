@@ -27,16 +27,16 @@ fn read(item: &Item) -> Lease {
 
 #[test]
 fn a_lease_survives_the_table() {
-    assert_eq!(read(&to_item(&lease())), lease());
+    assert_eq!(read(&to_item(&lease(), &LeaseKeys::default())), lease());
     let free = Lease { owner: None, parents: vec![], hash_keys: None, bytes_per_second: None, ..lease() };
-    assert_eq!(read(&to_item(&free)), free);
+    assert_eq!(read(&to_item(&free, &LeaseKeys::default())), free);
     let handed = Lease { owner: Some("two".into()), checkpoint_owner: Some("one".into()), ..lease() };
-    assert_eq!(read(&to_item(&handed)), handed);
+    assert_eq!(read(&to_item(&handed, &LeaseKeys::default())), handed);
 }
 
 #[test]
 fn rows_of_other_kinds_are_skipped_and_a_heartbeat_is_heard() {
-    let mut item = to_item(&lease());
+    let mut item = to_item(&lease(), &LeaseKeys::default());
     item.insert(ENTITY.into(), string("WORKER_METRIC_STATS"));
     assert_eq!(from_item(&item).unwrap(), Row::Other);
     item.remove(ENTITY);
@@ -53,7 +53,7 @@ fn rows_of_other_kinds_are_skipped_and_a_heartbeat_is_heard() {
 #[test]
 fn a_garbled_row_is_an_error_that_names_row_and_attribute() {
     let garbled = |attribute: &str, value: Option<AttributeValue>| {
-        let mut item = to_item(&lease());
+        let mut item = to_item(&lease(), &LeaseKeys::default());
         item.remove(attribute);
         item.extend(value.map(|value| (attribute.to_owned(), value)));
         let error = alluvial_runtime::exit::chain(&from_item(&item).unwrap_err());

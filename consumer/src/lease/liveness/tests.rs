@@ -13,7 +13,7 @@ fn lease(owner: Option<&str>, counter: u64) -> Lease {
 fn listing(leases: &[Lease], heartbeats: &[(&str, u64)]) -> Listing {
     let heartbeats =
         heartbeats.iter().map(|(worker, counter)| Heartbeat { worker: (*worker).to_owned(), counter: *counter });
-    Listing { leases: leases.to_vec(), heartbeats: heartbeats.collect(), garbled: vec![] }
+    Listing { leases: leases.to_vec(), heartbeats: heartbeats.collect(), ..Listing::default() }
 }
 
 /// Seconds of a test; `start` is any moment.

@@ -1,5 +1,7 @@
 //! A Kinesis without a network: it answers the SDK's requests from a script and keeps what it stored.
 
+use alluvial_record::aggregate::{Decoded, decode};
+use alluvial_record::{HashKeyRange, hash_key};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
@@ -36,6 +38,7 @@ type Script = Box<dyn FnMut(u64) -> Reply + Send>;
 /// A record as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stored {
+    pub(super) shard: String,
     pub(super) key: String,
     pub(super) data: Vec<u8>,
 }
@@ -48,7 +51,16 @@ impl Stored {
     }
 }
 
+/// A shard: its name and hash keys, and whether it takes records.
+#[derive(Clone)]
+struct Shard {
+    name: String,
+    range: HashKeyRange,
+    open: bool,
+}
+
 struct World {
+    shards: Vec<Shard>,
     script: Script,
     describe: (u16, Value),
     stored: Vec<Stored>,
@@ -77,6 +89,7 @@ impl Kinesis {
             "EnhancedMonitoring": [], "OpenShardCount": 4,
         }});
         Self(Arc::new(Mutex::new(World {
+            shards: Vec::new(),
             script: Box::new(script),
             describe: (200, summary),
             stored: Vec::new(),
@@ -90,6 +103,49 @@ impl Kinesis {
     pub(super) fn describing(self, status: u16, code: &str) -> Self {
         self.world().describe = (status, json!({"__type": code, "message": "as scripted"}));
         self
+    }
+
+    /// Shards that start at these hash keys take the records from now on; those before are closed.
+    pub(super) fn shard(&self, starts: &[u128]) {
+        let mut world = self.world();
+        world.shards.iter_mut().for_each(|shard| shard.open = false);
+        let ends = starts.iter().skip(1).map(|start| start - 1).chain([u128::MAX]);
+        for (start, end) in starts.iter().zip(ends) {
+            let name = format!("shardId-{:012}", world.shards.len());
+            world.shards.push(Shard { name, range: HashKeyRange { start: *start, end }, open: true });
+        }
+    }
+
+    /// What a consumer makes of the stored records: the user records that belong to the shard where they are, in order.
+    pub(super) fn consumed(&self) -> Vec<Stored> {
+        let shards = self.world().shards.clone();
+        let range = |name: &str| shards.iter().find(|shard| shard.name == name).unwrap().range;
+        let consume = |stored: Stored| match decode(&stored.data.clone().into()) {
+            Decoded::Aggregate(aggregate) => aggregate
+                .records_within(range(&stored.shard))
+                .map(|user| Stored {
+                    shard: stored.shard.clone(),
+                    key: user.partition_key.to_string(),
+                    data: user.data.to_vec(),
+                })
+                .collect(),
+            _ => vec![stored],
+        };
+        self.stored().into_iter().flat_map(consume).collect()
+    }
+
+    fn list_shards(&self) -> Value {
+        let world = self.world();
+        let shard = |shard: &Shard| {
+            let mut numbers = json!({"StartingSequenceNumber": "1"});
+            if !shard.open {
+                numbers["EndingSequenceNumber"] = "9".into();
+            }
+            let keys =
+                json!({"StartingHashKey": shard.range.start.to_string(), "EndingHashKey": shard.range.end.to_string()});
+            json!({"ShardId": shard.name, "HashKeyRange": keys, "SequenceNumberRange": numbers})
+        };
+        json!({"Shards": world.shards.iter().map(shard).collect::<Vec<_>>()})
     }
 
     pub(super) fn client(&self) -> Client {
@@ -110,10 +166,10 @@ impl Kinesis {
         self.world().most_in_flight
     }
 
-    /// The numbers of the stored records, by key, in the order of the stream.
+    /// The numbers of the records, by key, in the order of the stream.
     pub(super) fn by_key(&self) -> HashMap<String, Vec<u64>> {
         let mut keys: HashMap<String, Vec<u64>> = HashMap::new();
-        for stored in self.stored() {
+        for stored in self.consumed() {
             keys.entry(stored.key.clone()).or_default().push(stored.number());
         }
         keys
@@ -166,8 +222,12 @@ impl Kinesis {
                 None => {
                     let key = record["PartitionKey"].as_str().unwrap().to_owned();
                     let data = base64::decode(record["Data"].as_str().unwrap()).unwrap();
-                    let shard = format!("shardId-{:012}", key.len() % 2);
-                    world.stored.push(Stored { key, data });
+                    let hash =
+                        record["ExplicitHashKey"].as_str().map_or_else(|| hash_key(&key), |key| key.parse().unwrap());
+                    let taker = world.shards.iter().find(|shard| shard.open && shard.range.contains(hash));
+                    let shard =
+                        taker.map_or_else(|| format!("shardId-{:012}", key.len() % 2), |shard| shard.name.clone());
+                    world.stored.push(Stored { shard: shard.clone(), key, data });
                     world.sequence += 1;
                     json!({"SequenceNumber": world.sequence.to_string(), "ShardId": shard})
                 }
@@ -185,6 +245,8 @@ impl HttpConnector for Kinesis {
             let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
             let (status, answer) = if target.ends_with(".PutRecords") {
                 kinesis.put(body).await
+            } else if target.ends_with(".ListShards") {
+                (200, kinesis.list_shards())
             } else {
                 kinesis.world().describe.clone()
             };

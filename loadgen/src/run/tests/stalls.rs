@@ -48,7 +48,7 @@ async fn fed(end: End, lines: &[(Duration, usize)], kinesis: &Kinesis) -> Report
         sender.send(Lines::End).await.ok();
     };
     let stop = CancellationToken::new();
-    let run = Run::start(load, facts, &kinesis.client(), clock(), stop, (), &mut Rng::with_seed(0));
+    let run = Run::start(load, (facts, None), &kinesis.client(), clock(), stop, (), &mut Rng::with_seed(0));
     tokio::join!(Box::pin(run.finish(Records::read(receiver), keys, facts)), feed).0.unwrap()
 }
 

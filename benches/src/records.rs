@@ -1,6 +1,6 @@
 //! Records of 1 KiB, and PutRecords bodies full of them.
 
-use alluvial_benches::{Connection, Error, Result};
+use crate::{Connection, Error, Result};
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 
 /// Bytes of data in every record.
-pub(crate) const DATA_BYTES: usize = 1_024;
+pub const DATA_BYTES: usize = 1_024;
 /// Bytes of every partition key.
-pub(crate) const KEY_BYTES: usize = 8;
+pub const KEY_BYTES: usize = 8;
 /// Records of one PutRecords, the most there may be.
-pub(crate) const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 /// Calls in flight, as `loadgen` has by default.
 const IN_FLIGHT: usize = 8;
 
 /// Random data of one record, and its key.
-pub(crate) fn record(random: &mut fastrand::Rng) -> ([u8; KEY_BYTES], [u8; DATA_BYTES]) {
+pub fn record(random: &mut fastrand::Rng) -> ([u8; KEY_BYTES], [u8; DATA_BYTES]) {
     let (mut key, mut data) = ([0; KEY_BYTES], [0; DATA_BYTES]);
     key.fill_with(|| b'0' + random.u8(..10));
     random.fill(&mut data);
@@ -25,7 +25,7 @@ pub(crate) fn record(random: &mut fastrand::Rng) -> ([u8; KEY_BYTES], [u8; DATA_
 }
 
 /// The body of a PutRecords to the stream `bench`.
-pub(crate) fn body(random: &mut fastrand::Rng) -> Bytes {
+pub fn body(random: &mut fastrand::Rng) -> Bytes {
     let mut body = b"{\"StreamName\":\"bench\",\"Records\":[".to_vec();
     for position in 0..BATCH {
         let (key, data) = record(random);
@@ -40,7 +40,10 @@ pub(crate) fn body(random: &mut fastrand::Rng) -> Bytes {
 }
 
 /// Puts `batches` bodies over `connections`, 8 calls in flight; every record must be accepted. Returns the records.
-pub(crate) async fn put(connections: Vec<Connection>, bodies: &Arc<[Bytes]>, batches: usize) -> Result<u64> {
+///
+/// # Errors
+/// The network's, or a record that was refused.
+pub async fn put(connections: Vec<Connection>, bodies: &Arc<[Bytes]>, batches: usize) -> Result<u64> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut calls = JoinSet::new();
     for mut connection in connections {
@@ -65,9 +68,9 @@ pub(crate) async fn put(connections: Vec<Connection>, bodies: &Arc<[Bytes]>, bat
 }
 
 /// The users of one connection that [`put`] needs: as many as calls are in flight.
-pub(crate) fn shared(connection: &Connection) -> Vec<Connection> {
+pub fn shared(connection: &Connection) -> Vec<Connection> {
     (0..IN_FLIGHT).filter_map(|_| connection.share()).collect()
 }
 
 /// How many connections without streams [`put`] needs.
-pub(crate) const CONNECTIONS: usize = IN_FLIGHT;
+pub const CONNECTIONS: usize = IN_FLIGHT;

@@ -1,0 +1,186 @@
+//! `compact` against DuckDB: the same objects, in turns, as processes of their own.
+//!
+//! `cargo bench -p alluvial-benches --bench compact [-- [--quick | --full] [--rounds N] [A] [B] [--whole]]`. The data
+//! is made below `target/bench/compact`, as is a Python environment with a pinned DuckDB and pyarrow. Every output is
+//! read back by pyarrow, and its rows and sums are compared with what the generator wrote, to the last bit.
+//! DuckDB runs with its defaults and tuned; `--whole` adds the settings with which it reads every row for the schema,
+//! as `compact` does.
+
+mod data;
+
+use alluvial_benches::{Result, Table, bin, machine, median, save};
+use data::{Data, Set};
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const DUCKDB: &str = "duckdb==2.0.0";
+const PYARROW: &str = "pyarrow==26.0.1";
+
+/// Who takes turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contender {
+    Compact,
+    DuckDb(&'static str),
+}
+
+impl Contender {
+    fn name(self) -> String {
+        match self {
+            Self::Compact => "compact".to_owned(),
+            Self::DuckDb(mode) => format!("DuckDB {mode}"),
+        }
+    }
+}
+
+struct Bench {
+    python: PathBuf,
+    compact: PathBuf,
+    folder: PathBuf,
+    rounds: usize,
+}
+
+fn main() -> Result<()> {
+    let options: Vec<String> = std::env::args().skip(1).filter(|option| option != "--bench").collect();
+    let has = |name: &str| options.iter().any(|option| option == name);
+    let json_bytes: u64 = if has("--full") {
+        1_500_000_000
+    } else if has("--quick") {
+        150_000_000
+    } else {
+        500_000_000
+    };
+    let given = options.iter().position(|option| option == "--rounds").and_then(|at| options.get(at + 1));
+    let rounds = match given {
+        Some(text) => text.parse()?,
+        None if has("--quick") => 1,
+        None => 5,
+    };
+    let folder = std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/compact"))?;
+    fs::create_dir_all(&folder)?;
+    let bench = Bench { python: python(&folder)?, compact: bin("compact")?, folder, rounds };
+    let mut contenders = vec![Contender::Compact, Contender::DuckDb("default"), Contender::DuckDb("tuned")];
+    if has("--whole") {
+        contenders.push(Contender::DuckDb("whole"));
+    }
+    let mut results = Map::new();
+    for set in Set::ALL {
+        if (has("A") || has("B")) && !has(set.name()) {
+            continue;
+        }
+        let data = set.make(&bench.folder.join("data"), json_bytes)?;
+        results.insert(set.name().to_owned(), bench.set(set, &data, &contenders)?);
+    }
+    save("compact", &json!({"machine": machine()?, "rounds": bench.rounds, "peers": [DUCKDB], "sets": results}))
+}
+
+/// An environment with the pinned packages.
+fn python(folder: &Path) -> Result<PathBuf> {
+    let python = folder.join("venv/bin/python");
+    if !python.exists() && !Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")).status()?.success() {
+        return Err("python3 -m venv failed".into());
+    }
+    let mut pip = Command::new(&python);
+    if !pip
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", DUCKDB, PYARROW])
+        .status()?
+        .success()
+    {
+        return Err("pip install failed".into());
+    }
+    Ok(python)
+}
+
+impl Bench {
+    fn set(&self, set: Set, data: &Data, contenders: &[Contender]) -> Result<Value> {
+        let mut walls = vec![Vec::new(); contenders.len()];
+        let mut cpus = walls.clone();
+        let mut memories = walls.clone();
+        let mut sizes = vec![0.0; contenders.len()];
+        for _ in 0..self.rounds {
+            for (at, contender) in contenders.iter().enumerate() {
+                let out = self.folder.join("out").join(set.name()).join(contender.name().replace(' ', "-"));
+                if out.exists() {
+                    fs::remove_dir_all(&out)?;
+                }
+                let took = self.turn(set, data, *contender, &out)?;
+                walls[at].push(number(&took, "wall")?);
+                cpus[at].push(number(&took, "cpu")?);
+                memories[at].push(number(&took, "mib")?);
+                sizes[at] = self.check(set, data, *contender, &out)? / 1e6;
+            }
+        }
+        let json_mb = data.json_bytes as f64 / 1e6;
+        let title = format!(
+            "{}: {:.0} MB of JSON, {:.0} MB of gzip, {} rows; medians of {} turns",
+            set.name(),
+            json_mb,
+            data.gzip_bytes as f64 / 1e6,
+            data.rows,
+            self.rounds
+        );
+        let mut table = Table::new(title, &["wall s", "CPU s", "MB/s", "peak MiB", "out MB", "times"]);
+        let ours = median(&mut walls[0].clone());
+        for (at, contender) in contenders.iter().enumerate() {
+            let wall = median(&mut walls[at]);
+            let figures =
+                [wall, median(&mut cpus[at]), json_mb / wall, median(&mut memories[at]), sizes[at], wall / ours];
+            table.row(contender.name(), figures);
+        }
+        table.print()?;
+        Ok(table.json())
+    }
+
+    fn turn(&self, set: Set, data: &Data, contender: Contender, out: &Path) -> Result<Value> {
+        let mut command = self.peer();
+        match contender {
+            Contender::Compact => {
+                command.arg("run").arg(&self.compact).arg("run").arg(&data.folder).arg(out).arg("--json")
+            }
+            Contender::DuckDb(mode) => {
+                let group = if set == Set::Nested { "128" } else { "122880" };
+                command.arg("duckdb").arg(&data.folder).arg(out).args([mode, group])
+            }
+        };
+        answer(&mut command)
+    }
+
+    /// What pyarrow finds, which must be what was generated; returns the bytes of the files.
+    fn check(&self, set: Set, data: &Data, contender: Contender, out: &Path) -> Result<f64> {
+        let found = answer(self.peer().args(["check", set.name()]).arg(out))?;
+        let same = found["rows"] == data.rows
+            && found["int_sum"] == data.int_sum
+            && found["double_sum"].as_f64().is_some_and(|sum| {
+                // DuckDB tuned does not keep the order of rows, and so not that of the additions.
+                let tolerance = if contender == Contender::Compact { 0.0 } else { data.double_sum.abs() * 1e-9 };
+                (sum - data.double_sum).abs() <= tolerance
+            });
+        if same {
+            number(&found, "bytes")
+        } else {
+            Err(format!("{}: {found} is not {data:?}", contender.name()).into())
+        }
+    }
+
+    fn peer(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("compact/peer.py"));
+        command
+    }
+}
+
+/// The JSON object that a command prints.
+fn answer(command: &mut Command) -> Result<Value> {
+    let output = command.output()?;
+    if !output.status.success() {
+        std::io::stderr().write_all(&output.stderr)?;
+        return Err(format!("{command:?} failed").into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn number(value: &Value, key: &str) -> Result<f64> {
+    value[key].as_f64().ok_or_else(|| format!("no {key} in {value}").into())
+}

@@ -1,0 +1,246 @@
+//! Reads JSON in place, for the columns that it goes to.
+//!
+//! What the cursor accepts is what [`crate::json::Parser`] accepts. What it refuses is looked at again by that one,
+//! which says why; so the cursor's only error is [`Stop`].
+
+use crate::json::{Parser, Step, Value, number, quote, unescape, write_canonical};
+use std::ops::Range;
+
+/// Characters of one number, as for the parser.
+const MAX_NUMBER: usize = 4096;
+
+/// Why a row was left half read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Not here: the row is bad, cut, or asks for a change of the columns, which only a row that is known to be good
+    /// may make.
+    Slow,
+    /// A nested object has more fields than a struct may have.
+    Crowded,
+    /// There are more distinct fields than memory may hold.
+    Fields,
+}
+
+/// A number of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    Int(i64),
+    Double(f64),
+    /// Past 64 bits, or not near a finite double.
+    Odd,
+}
+
+/// A place in a row.
+pub(super) struct Cursor<'a> {
+    /// From the row's first byte on. That it is UTF-8 was found out for all rows at once, so only what is read as text
+    /// here is looked at again.
+    bytes: &'a [u8],
+    pub(super) at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Result<u8, Stop> {
+        self.bytes.get(self.at).copied().ok_or(Stop::Slow)
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<u8, Stop> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Steps over blanks.
+    #[inline]
+    pub(super) fn blank(&mut self) {
+        while self.bytes.get(self.at).is_some_and(|byte| *byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+        {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over `literal`, if it is what follows.
+    #[inline]
+    pub(super) fn take(&mut self, literal: &[u8]) -> bool {
+        let follows = self.bytes.get(self.at..self.at + literal.len()).is_some_and(|text| same(text, literal));
+        self.at += if follows { literal.len() } else { 0 };
+        follows
+    }
+
+    pub(super) fn slice(&self, range: Range<usize>) -> Result<&'a str, Stop> {
+        std::str::from_utf8(self.bytes(range)).map_err(|_| Stop::Slow)
+    }
+
+    pub(super) fn bytes(&self, range: Range<usize>) -> &'a [u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// Steps over a string: the range between its quotes, and whether there are escapes in it. They are not checked.
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<(Range<usize>, bool), Stop> {
+        if self.next()? != b'"' {
+            return Err(Stop::Slow);
+        }
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = special(self.bytes, self.at).ok_or(Stop::Slow)?;
+            match self.bytes.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += self.escape()?;
+                }
+                _ => return Err(Stop::Slow),
+            }
+        }
+        self.at += 1;
+        Ok((start..self.at - 1, escaped))
+    }
+
+    /// The length of the escape that follows.
+    fn escape(&self) -> Result<usize, Stop> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+            Some(b'u') => match self.bytes.get(self.at + 2..self.at + 6) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(6),
+                _ => Err(Stop::Slow),
+            },
+            _ => Err(Stop::Slow),
+        }
+    }
+
+    /// Steps over a number.
+    #[inline]
+    pub(super) fn number(&mut self) -> Result<Number, Stop> {
+        let start = self.at;
+        let negative = self.peek()? == b'-';
+        self.at += usize::from(negative);
+        let first = self.at;
+        let mut whole: u64 = 0;
+        while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit));
+            self.at += 1;
+        }
+        let digits = self.at - first;
+        if digits == 0 || (digits > 1 && self.bytes.get(first) == Some(&b'0')) {
+            return Err(Stop::Slow);
+        }
+        if matches!(self.peek()?, b'.' | b'e' | b'E') || (negative && whole == 0 && digits == 1) {
+            return self.double(start);
+        }
+        if digits <= 18 {
+            let int = i64::try_from(whole).map_err(|_| Stop::Slow)?;
+            return Ok(Number::Int(if negative { -int } else { int }));
+        }
+        self.check_length(start)?;
+        Ok(number::integer(self.slice(start..self.at)?).map_or(Number::Odd, Number::Int))
+    }
+
+    /// A number with a fraction or an exponent, whose whole part was stepped over.
+    fn double(&mut self, start: usize) -> Result<Number, Stop> {
+        if self.peek()? == b'.' && !self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit) {
+            return Err(Stop::Slow);
+        }
+        // What it accepts besides JSON's numbers begins otherwise, or was refused above.
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let (value, length) = fast_float2::parse_partial::<f64, _>(rest).map_err(|_| Stop::Slow)?;
+        self.at = start + length;
+        self.check_length(start)?;
+        let odd = !value.is_finite() || (value == 0.0 && !number::is_zero(self.slice(start..self.at)?));
+        Ok(if odd { Number::Odd } else { Number::Double(value) })
+    }
+
+    fn check_length(&self, start: usize) -> Result<(), Stop> {
+        if self.at - start > MAX_NUMBER { Err(Stop::Slow) } else { Ok(()) }
+    }
+
+    /// Steps over `true`, `false` or `null`.
+    #[inline]
+    pub(super) fn literal(&mut self, word: &str) -> Result<(), Stop> {
+        if self.take(word.as_bytes()) { Ok(()) } else { Err(Stop::Slow) }
+    }
+
+    /// Steps over any value, and appends its canonical text to `out`. Returns the replaced halves of surrogate pairs.
+    ///
+    /// `depth` more objects and arrays may lie within each other.
+    pub(super) fn canonical(&mut self, depth: usize, out: &mut String) -> Result<u64, Stop> {
+        let start = self.at;
+        match self.peek()? {
+            b'"' => {
+                let (range, escaped) = self.string()?;
+                let mut replaced = 0;
+                if escaped {
+                    let mut text = String::new();
+                    replaced = unescape(self.slice(range)?, &mut text);
+                    quote(&text, out);
+                } else {
+                    quote(self.slice(range)?, out);
+                }
+                return Ok(replaced);
+            }
+            b'{' | b'[' => {
+                let mut parser = Parser::new(depth);
+                let rest = self.bytes.get(start..).unwrap_or_default();
+                let Step::Complete(length) = parser.resume(rest) else { return Err(Stop::Slow) };
+                self.at += length;
+                return Ok(write_canonical(Value::root(self.slice(start..self.at)?, parser.tape()), out));
+            }
+            b't' => self.literal("true")?,
+            b'f' => self.literal("false")?,
+            b'n' => self.literal("null")?,
+            _ => {
+                self.number()?;
+                number::write_number(self.slice(start..self.at)?, out);
+                return Ok(0);
+            }
+        }
+        out.push_str(self.slice(start..self.at)?);
+        Ok(0)
+    }
+}
+
+/// Whether two texts of one length are the same. Keys are short: a word at a time is faster than a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_end), Some(b_end)) => {
+            let words = a.chunks_exact(8).zip(b.chunks_exact(8));
+            a_end == b_end && words.into_iter().all(|(a, b)| a == b)
+        }
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
+    }
+}
+
+/// Where the next quote, backslash or control character lies.
+///
+/// Eight bytes at a time: in each word, the lowest byte that a test marks is marked rightly; borrows only mark higher
+/// ones in vain.
+#[inline]
+fn special(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut at = from;
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if found != 0 {
+            return Some(at + (found.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).map(|found| at + found)
+}
+
+#[cfg(test)]
+mod tests;

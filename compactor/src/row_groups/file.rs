@@ -1,0 +1,283 @@
+//! Files of the plan's one schema, from row groups that were encoded before it was known.
+//!
+//! A column that is already what it must be is copied as it is, byte for byte; any other is read back and encoded anew.
+
+use super::{Fragment, options, plan_metadata, properties};
+use crate::columns::{Fit, Schema, conform, convert_column, fits};
+use crate::error::Error;
+use crate::manifest::OutputFile;
+use crate::outlet::{OutFile, Outlet};
+use crate::settings::Settings;
+use crate::spool::Spool;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader as _, new_null_array};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+
+/// Bytes of small row groups that are put together, at most: all columns of them are decoded.
+const MERGED_BYTES: usize = 16 << 20;
+
+/// Rows that are decoded at once.
+const BATCH_ROWS: usize = 8192;
+
+/// A file to write.
+#[derive(Debug)]
+pub(crate) struct FilePlan {
+    /// Below the destination.
+    pub(crate) path: String,
+    /// In the plan's order.
+    fragments: Vec<Fragment>,
+}
+
+/// Divides the row groups of a partition among files of about `target_bytes`.
+pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, target_bytes: usize) -> Vec<FilePlan> {
+    let mut files: Vec<FilePlan> = Vec::new();
+    let mut room = 0;
+    for fragment in fragments {
+        let bytes = fragment.blob.len();
+        match files.last_mut() {
+            Some(file) if room > 0 => file.fragments.push(fragment),
+            _ => {
+                // As Spark names its files, without its random part: the same plan gives the same names.
+                let path = format!("{folder}/part-{:05}-{plan}.zstd.parquet", files.len());
+                files.push(FilePlan { path, fragments: vec![fragment] });
+                room = target_bytes;
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    files
+}
+
+/// Writes one file.
+///
+/// # Errors
+/// The outlet's, and what the parquet crate finds wrong with row groups that it wrote itself: nothing.
+pub(crate) fn write_file(
+    plan: &FilePlan,
+    schema: &Schema,
+    settings: &Settings,
+    plan_id: &str,
+    spool: &Spool,
+    outlet: &Outlet,
+) -> Result<OutputFile, Error> {
+    let arrow = schema.to_arrow();
+    let properties =
+        properties(&arrow, settings, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
+    let file = outlet.create(plan.path.clone());
+    let writer = ArrowWriter::try_new_with_options(file, arrow, options(properties))?;
+    let (writer, factory) = writer.into_serialized_writer()?;
+    let mut assembly = Assembly { writer, factory, schema, spool, row_groups: 0 };
+    let mut small: Vec<&Fragment> = Vec::new();
+    for fragment in &plan.fragments {
+        let is_small = fragment.blob.len() < settings.small_bytes();
+        let merged: usize = small.iter().map(|fragment| fragment.blob.len()).sum();
+        if !is_small || merged > MERGED_BYTES {
+            assembly.flush(&mut small)?;
+        }
+        if is_small { small.push(fragment) } else { assembly.keep(fragment)? }
+    }
+    assembly.flush(&mut small)?;
+    let rows = plan.fragments.iter().map(|fragment| fragment.rows).sum();
+    let bytes = assembly.writer.into_inner().map_err(stopped)?.close()?;
+    Ok(OutputFile { path: plan.path.clone(), rows, bytes })
+}
+
+struct Assembly<'a> {
+    writer: SerializedFileWriter<OutFile>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: &'a Schema,
+    spool: &'a Spool,
+    row_groups: usize,
+}
+
+/// The leaves of one column of the schema.
+enum Leaves {
+    /// The fragment's leaves from this one on, as many as there are.
+    Copied {
+        from: usize,
+        count: usize,
+    },
+    Encoded(Vec<ArrowColumnWriter>),
+}
+
+impl Assembly<'_> {
+    /// Writes what small row groups there are.
+    fn flush(&mut self, small: &mut Vec<&Fragment>) -> Result<(), Error> {
+        match small.as_slice() {
+            [] => {}
+            [only] => self.keep(only)?,
+            several => self.merge(several)?,
+        }
+        small.clear();
+        Ok(())
+    }
+
+    /// One row group of several.
+    fn merge(&mut self, fragments: &[&Fragment]) -> Result<(), Error> {
+        let arrow = self.schema.to_arrow();
+        let mut leaves = self.factory.create_column_writers(self.row_groups)?;
+        for fragment in fragments {
+            let bytes = self.spool.get(&fragment.blob)?;
+            for batch in reader(bytes, None)? {
+                let batch = conform(&fragment.table, &batch?, self.schema)?;
+                let mut next = leaves.iter_mut();
+                for (field, column) in arrow.fields().iter().zip(batch.columns()) {
+                    encode(field, column, &mut next)?;
+                }
+            }
+        }
+        let mut group = self.writer.next_row_group()?;
+        for leaf in leaves {
+            leaf.close()?.append_to_row_group(&mut group).map_err(stopped)?;
+        }
+        group.close().map_err(stopped)?;
+        self.row_groups += 1;
+        Ok(())
+    }
+
+    /// One row group as it is, but for the columns that are not what they must be.
+    fn keep(&mut self, fragment: &Fragment) -> Result<(), Error> {
+        let bytes = self.spool.get(&fragment.blob)?;
+        let metadata =
+            ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(&bytes)?;
+        let fits = fits(&fragment.table, fragment.has_overflow, self.schema);
+        let columns = self.columns(fragment, &fits, &bytes, &metadata)?;
+        let mut group = self.writer.next_row_group()?;
+        for leaves in columns {
+            match leaves {
+                Leaves::Copied { from, count } => {
+                    for leaf in from..from + count {
+                        copy(&bytes, &metadata, leaf, &mut group)?;
+                    }
+                }
+                Leaves::Encoded(leaves) => {
+                    for leaf in leaves {
+                        leaf.close()?.append_to_row_group(&mut group).map_err(stopped)?;
+                    }
+                }
+            }
+        }
+        group.close().map_err(stopped)?;
+        self.row_groups += 1;
+        Ok(())
+    }
+
+    fn columns(
+        &self,
+        fragment: &Fragment,
+        fits: &[Fit],
+        bytes: &Bytes,
+        metadata: &ParquetMetaData,
+    ) -> Result<Vec<Leaves>, Error> {
+        let arrow = self.schema.to_arrow();
+        let descriptor = metadata.file_metadata().schema_descr();
+        let roots: Vec<usize> =
+            (0..descriptor.num_columns()).map(|leaf| descriptor.get_column_root_idx(leaf)).collect();
+        let mut writers = self.factory.create_column_writers(self.row_groups)?.into_iter();
+        let mut columns = Vec::with_capacity(fits.len());
+        for (at, fit) in fits.iter().enumerate() {
+            let field = arrow.field(at);
+            let mut leaves: Vec<ArrowColumnWriter> = writers.by_ref().take(leaves_of(field)).collect();
+            if let Fit::Same(column) = fit {
+                let from = roots.partition_point(|root| root < column);
+                columns.push(Leaves::Copied { from, count: leaves.len() });
+                continue;
+            }
+            let mut append = |array: &ArrayRef| encode(field, array, &mut leaves.iter_mut());
+            match fit {
+                Fit::Absent => append(&new_null_array(field.data_type(), row_count(fragment)?))?,
+                Fit::Other(column) => {
+                    for batch in reader(bytes.clone(), Some(*column))? {
+                        let array = convert_column(&fragment.table, *column, batch?.column(0), self.schema, at)?;
+                        append(&array)?;
+                    }
+                }
+                // What has to go there may be any of the columns.
+                Fit::Overflow => {
+                    for batch in reader(bytes.clone(), None)? {
+                        append(conform(&fragment.table, &batch?, self.schema)?.column(at))?;
+                    }
+                }
+                Fit::Same(_) => {}
+            }
+            columns.push(Leaves::Encoded(leaves));
+        }
+        Ok(columns)
+    }
+}
+
+fn row_count(fragment: &Fragment) -> Result<usize, Error> {
+    usize::try_from(fragment.rows).map_err(|_| Error::Stopped)
+}
+
+fn leaves_of(field: &arrow_schema::Field) -> usize {
+    fn leaves(kind: &arrow_schema::DataType) -> usize {
+        match kind {
+            arrow_schema::DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
+            arrow_schema::DataType::List(items) => leaves(items.data_type()),
+            _ => 1,
+        }
+    }
+    leaves(field.data_type())
+}
+
+/// The rows of a fragment, or one of its columns.
+fn reader(
+    bytes: Bytes,
+    column: Option<usize>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>, Error> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(BATCH_ROWS);
+    let mask = column.map(|column| ProjectionMask::roots(builder.parquet_schema(), [column]));
+    let reader = builder.with_projection(mask.unwrap_or_else(ProjectionMask::all)).build()?;
+    debug_assert!(column.is_none() || reader.schema().fields().len() == 1);
+    Ok(reader)
+}
+
+fn encode<'a>(
+    field: &arrow_schema::Field,
+    array: &ArrayRef,
+    writers: &mut impl Iterator<Item = &'a mut ArrowColumnWriter>,
+) -> Result<(), Error> {
+    for leaf in compute_leaves(field, array)? {
+        if let Some(writer) = writers.next() {
+            writer.write(&leaf)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(
+    bytes: &Bytes,
+    metadata: &ParquetMetaData,
+    leaf: usize,
+    group: &mut SerializedRowGroupWriter<'_, OutFile>,
+) -> Result<(), Error> {
+    let row_group = metadata.row_group(0);
+    let column = row_group.column(leaf);
+    let index = metadata.page_index();
+    let close = ColumnCloseResult {
+        bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
+        rows_written: u64::try_from(row_group.num_rows()).unwrap_or(0),
+        metadata: column.clone(),
+        bloom_filter: parquet::bloom_filter::Sbbf::read_from_column_chunk(column, bytes)?,
+        column_index: index.and_then(|index| index.column_index(0, leaf)).cloned(),
+        offset_index: index.and_then(|index| index.offset_index(0, leaf)).cloned(),
+    };
+    group.append_column(bytes, close).map_err(stopped)
+}
+
+/// A broken pipe means that the store has an error of its own, which is the one to read.
+fn stopped(error: parquet::errors::ParquetError) -> Error {
+    let broken = |source: &(dyn std::error::Error + 'static)| {
+        source.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    match &error {
+        parquet::errors::ParquetError::External(source) if broken(&**source) => Error::Stopped,
+        _ => Error::Parquet(error),
+    }
+}
