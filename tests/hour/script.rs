@@ -2,6 +2,7 @@
 //!
 //! All times are emulated, from the moment at which the fault plan is put in force.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -233,21 +234,33 @@ impl Script {
 
     /// The emulator's fault plan; each fault is named after its step, see [`step_of_fault`].
     pub(crate) fn plan(&self) -> String {
-        let mut plan = format!("seed = {}\n", self.seed);
-        for (index, step) in self.steps.iter().enumerate() {
-            if let What::Fault(fault) = &step.what {
-                let (on, when, effect) = fault.rule();
-                let name = format!("step {index}: {}", fault.kind());
-                let from = format!("from = \"{}ms\"", step.at.as_millis());
-                let until = fault
-                    .span()
-                    .map_or(String::new(), |span| format!(", until = \"{}ms\"", (step.at + span).as_millis()));
-                plan += &format!(
-                    "[[fault]]\nname = \"{name}\"\non = {{ {on} }}\nwhen = {{ {from}{until}{when} }}\neffect = {{ {effect} }}\n"
-                );
-            }
-        }
-        plan
+        let faults = self.faults().map(|(index, at, fault)| fault.in_plan(index, at));
+        std::iter::once(format!("seed = {}\n", self.seed)).chain(faults).collect()
+    }
+
+    /// A plan of faults of these kinds alone, one each, that begin at once.
+    pub(crate) fn plan_again(&self, kinds: &BTreeSet<&'static str>) -> String {
+        let faults = kinds.iter().filter_map(|kind| self.faults().find(|(.., fault)| fault.kind() == *kind));
+        let faults = faults.map(|(index, _, fault)| fault.in_plan(index, Duration::ZERO));
+        std::iter::once(format!("seed = {}\n", self.seed)).chain(faults).collect()
+    }
+
+    /// The kinds of faults of which none has taken effect, by the names in the emulator's log.
+    pub(crate) fn never_met<'a>(&self, fired: impl Iterator<Item = &'a str>) -> BTreeSet<&'static str> {
+        let kind = |step: usize| match &self.steps.get(step)?.what {
+            What::Fault(fault) => Some(fault.kind()),
+            _ => None,
+        };
+        let met: BTreeSet<_> = fired.filter_map(step_of_fault).filter_map(kind).collect();
+        self.faults().map(|(.., fault)| fault.kind()).filter(|kind| !met.contains(kind)).collect()
+    }
+
+    /// Its faults, with their steps and times.
+    fn faults(&self) -> impl Iterator<Item = (usize, Duration, &Fault)> {
+        self.steps.iter().enumerate().filter_map(|(index, step)| match &step.what {
+            What::Fault(fault) => Some((index, step.at, fault)),
+            _ => None,
+        })
     }
 
     /// The last step that began by then.
@@ -277,6 +290,17 @@ impl Fault {
             Self::Unavailable { .. } => "unavailable",
             Self::PutAnswerLost { .. } => "put-answer-lost",
         }
+    }
+
+    /// As the plan has it, for the step of this index.
+    fn in_plan(&self, index: usize, at: Duration) -> String {
+        let (on, when, effect) = self.rule();
+        let name = format!("step {index}: {}", self.kind());
+        let from = format!("from = \"{}ms\"", at.as_millis());
+        let until = self.span().map_or(String::new(), |span| format!(", until = \"{}ms\"", (at + span).as_millis()));
+        format!(
+            "[[fault]]\nname = \"{name}\"\non = {{ {on} }}\nwhen = {{ {from}{until}{when} }}\neffect = {{ {effect} }}\n"
+        )
     }
 
     fn is_of_subscriptions(&self) -> bool {
@@ -354,7 +378,6 @@ pub(crate) fn clock(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::mem::discriminant;
 
     #[test]
@@ -427,5 +450,21 @@ mod tests {
                 assert!(matches!(script.steps[step].what, What::Fault(_)));
             }
         }
+    }
+    #[test]
+    fn what_was_never_met_is_told_and_planned_again() {
+        let script = Script::generate(7, 3);
+        assert_eq!(script.never_met(std::iter::empty()).len(), FAULTS.len());
+        let named = |(index, _, fault): (usize, Duration, &Fault)| format!("step {index}: {}", fault.kind());
+        let fired: Vec<String> =
+            script.faults().filter(|(.., fault)| !["goaway", "throttled"].contains(&fault.kind())).map(named).collect();
+        let left = script.never_met(fired.iter().map(String::as_str));
+        assert_eq!(left, BTreeSet::from(["goaway", "throttled"]));
+        let plan = script.plan_again(&left);
+        alluvial_emulator::check_faults(&plan).unwrap_or_else(|error| panic!("{error}: {plan}"));
+        let plan: toml::Table = plan.parse().unwrap();
+        let again: Vec<&str> =
+            plan["fault"].as_array().unwrap().iter().map(|fault| fault["name"].as_str().unwrap()).collect();
+        assert_eq!(script.never_met(fired.iter().map(String::as_str).chain(again)), BTreeSet::new());
     }
 }
