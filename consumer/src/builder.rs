@@ -9,8 +9,9 @@ use crate::batches::Batches;
 use crate::error::Error;
 use crate::feed::{Record, ShardName};
 use crate::lease::{LeaseMode, LeaseTable};
+use crate::loss::OnLoss;
 use crate::processor::{Limits, OnError, ProcessError, Processor};
-use crate::settings::{Settings, SubscriptionKind};
+use crate::settings::{Mode, Settings, SubscriptionKind};
 use crate::topology::StartPosition;
 use alluvial_runtime::aws::AwsArgs;
 use alluvial_runtime::clock::Clock;
@@ -178,6 +179,18 @@ impl ConsumerBuilder {
     /// Time for the old owner of a lease that is handed over, 1 s to 10 min. By default 30 s.
     pub fn handoff_timeout(mut self, time: Duration) -> Self {
         self.settings.handoff_timeout = time;
+        self
+    }
+
+    /// By fan-out, by polling, or by fan-out and by polling while there is none, which is the default.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// What happens when records passed out of retention before they were read. By default the application stops.
+    pub fn on_loss(mut self, policy: OnLoss) -> Self {
+        self.settings.on_loss = policy;
         self
     }
 

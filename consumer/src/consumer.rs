@@ -6,6 +6,8 @@ use crate::coordinator;
 use crate::error::Error;
 use crate::feed::ShardFeed;
 use crate::lease::LeaseTable;
+use crate::polling::Polling;
+use crate::registration::Registration;
 use crate::settings::Settings;
 use crate::shard::Shared;
 use crate::status::StatusBoard;
@@ -88,21 +90,23 @@ impl Consumer {
         budget: Budget,
         feeds: mpsc::Sender<ShardFeed>,
     ) -> Result<Self, Error> {
-        let consumer_arn = stream.ensure_consumer(&settings.consumer_name).await?;
+        let registration = Registration::establish(&stream, &settings).await?;
         clients.leases.ensure().await?;
-        let kind = settings.subscription;
+        let (kind, status) = (settings.subscription, StatusBoard::default());
         let shared = Arc::new(Shared {
             budget,
             settings,
-            subscriptions: AnySource::new(kind, clients.subscriptions, consumer_arn.clone()),
+            subscriptions: AnySource::new(kind, clients.subscriptions, registration.consumer_arn()),
+            polling: AnySource::Polling(Polling::new(stream.clone())),
             stream,
-            consumer_arn,
+            registration,
+            losses: status.losses().clone(),
             leases: clients.leases,
         });
-        Ok(Self { shared, status: StatusBoard::default(), feeds, clock, random })
+        Ok(Self { shared, status, feeds, clock, random })
     }
 
-    /// What each shard is doing; live while the consumer runs and after.
+    /// What each shard is doing, and what was lost; live while the consumer runs and after.
     pub fn status(&self) -> StatusBoard {
         self.status.clone()
     }
@@ -118,6 +122,10 @@ impl Consumer {
     /// # Errors
     /// [`crate::ErrorKind::Fatal`] when a shard cannot be read any more; the others are drained first.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        coordinator::run(self.shared, self.status, self.feeds, stop, self.clock, self.random).await
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            ended = coordinator::run(self.shared, self.status, self.feeds, stop, self.clock, self.random) => ended,
+            never = shared.registration.maintain() => never,
+        }
     }
 }

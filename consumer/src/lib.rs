@@ -32,6 +32,13 @@
 //! A checkpoint never passes a record that was not acknowledged. Records that the Kinesis Producer Library packed into one are
 //! handed out one by one, and a checkpoint may lie between two of them.
 //!
+//! What passed out of the stream's retention before it was read is lost to every reader. It is told of as a [`LossEvent`] with its range,
+//! and the consumer stops, unless [`ConsumerBuilder::on_loss`] says to go on with the oldest record that is left.
+//!
+//! # Fan-out and polling
+//! Records come by enhanced fan-out. While no fan-out consumer can be registered for the application they come by polling, and
+//! fan-out is tried again every few minutes; a change repeats and skips nothing. [`ConsumerBuilder::mode`] fixes one of the two.
+//!
 //! # Order and threads
 //! Within a shard, records come in order, one call after the other. A child shard starts when its parents are done: records of
 //! one partition key are therefore first handed out in order over splits and merges too. Shards know nothing of one another and
@@ -110,6 +117,7 @@
 //! | `initialPositionInStream` | [`ConsumerBuilder::start`] |
 //! | `failoverTimeMillis`, `maxLeasesForWorker` | [`ConsumerBuilder::failover`], [`ConsumerBuilder::max_leases`] |
 //! | `maxRecords` | [`ConsumerBuilder::max_records`], also with fan-out |
+//! | `FanOutConfig`, `PollingConfig` | [`ConsumerBuilder::mode`] |
 //! | `gracefulLeaseHandoffTimeoutMillis` | [`ConsumerBuilder::handoff_timeout`] |
 //! | `MultiStreamTracker` | [`ConsumerBuilder::stream`], once for each stream |
 //! | `MillisBehindLatest` | [`ShardLag::tip`] |
@@ -126,9 +134,12 @@ mod error;
 mod feed;
 mod lag;
 mod lease;
+mod loss;
 mod metrics;
+mod polling;
 mod processor;
 mod progress;
+mod registration;
 mod settings;
 mod shard;
 mod status;
@@ -151,10 +162,11 @@ pub use lease::{
     DeliveryGate, DynamoLeases, GarbledLease, Heartbeat, HeldLease, Lease, LeaseMode, LeaseTable, Listing,
     MemoryLeases, StreamId, Written,
 };
+pub use loss::{LossEvent, LossReason, Losses, OnLoss};
 pub use metrics::{METRICS, Metric, MetricKind};
 pub use processor::{DeadLetter, DeadLetters, EachRecord, OnError, ProcessError, Processor, Records, Then};
 pub use progress::{Ack, Progress};
-pub use settings::{Settings, SubscriptionKind};
+pub use settings::{Mode, Settings, SubscriptionKind};
 pub use status::{ShardState, ShardStatus, StatusBoard};
 #[cfg(any(test, feature = "conformance"))]
 pub use subscription::RawSubscription;

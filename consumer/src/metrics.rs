@@ -61,7 +61,9 @@ metric_list! {
     BYTES = "alluvial_consumer_bytes_total", Counter, Bytes, SHARD, "Payload and keys handed out.";
     ACKNOWLEDGED = "alluvial_consumer_acknowledged_records_total", Counter, Count, SHARD, "Records done without a hole before them.";
     MISPLACED = "alluvial_consumer_misplaced_records_total", Counter, Count, SHARD, "User records left out of aggregates because they belong to another shard.";
+    LOSSES = "alluvial_consumer_losses_total", Counter, Count, STREAM, "Ranges of records that passed out of retention before they were read.";
     SUBSCRIPTIONS = "alluvial_consumer_subscriptions_total", Counter, Count, SHARD, "Subscriptions opened.";
+    SUBSCRIPTION_ENDS = "alluvial_consumer_subscription_ends_total", Counter, Count, REASON, "Subscriptions and attempts at them that ended, by reason.";
     PROCESSED = "alluvial_consumer_processed_records_total", Counter, Count, SHARD, "Records that the processor took.";
     ERRORS = "alluvial_consumer_process_errors_total", Counter, Count, SHARD, "Calls of the processor that failed.";
     DEAD_LETTERED = "alluvial_consumer_dead_lettered_records_total", Counter, Count, SHARD, "Records stored as dead letters.";
@@ -78,6 +80,7 @@ metric_list! {
 }
 
 const STATE: &[&str] = &["application", "stream", "state"];
+const REASON: &[&str] = &["application", "stream", "reason"];
 
 /// Tells the recorder what each metric is.
 pub(crate) fn describe() {
@@ -166,6 +169,8 @@ pub(crate) fn report(status: &Status, shard_label: bool) {
             sum.write(&labels);
             write_lag(lags.values().copied(), &labels);
         }
+        metrics::counter!(LOSSES.name, labels.clone()).absolute(board.losses().count());
+        write_ends(&shards, &labels);
         write_states(shards.iter().map(|(_, status)| status.state()), &labels);
     }
     let labels = vec![application];
@@ -192,6 +197,19 @@ fn write_lag<'a>(lags: impl Iterator<Item = &'a ShardLag>, labels: &[Label]) {
     }
     gauge(&TIP_LAG, labels, tip.as_secs_f64());
     gauge(&OLDEST, labels, oldest.as_secs_f64());
+}
+
+/// Of all shards of the stream together: which one it was, the log says.
+fn write_ends(shards: &[(ShardId, Arc<ShardStatus>)], labels: &[Label]) {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for (reason, ends) in shards.iter().flat_map(|(_, status)| status.resubscriptions()) {
+        *counts.entry(reason).or_default() += ends;
+    }
+    for (reason, ends) in counts {
+        let mut labels = labels.to_vec();
+        labels.push(Label::new("reason", reason));
+        metrics::counter!(SUBSCRIPTION_ENDS.name, labels).absolute(ends);
+    }
 }
 
 /// Every state has a value, 0 too: a state that no shard is in any more must not keep its last one.

@@ -2,6 +2,7 @@
 
 use crate::balance::Balance;
 use crate::lease::LeaseMode;
+use crate::loss::OnLoss;
 use crate::topology::StartPosition;
 use std::time::Duration;
 
@@ -15,6 +16,20 @@ pub enum SubscriptionKind {
     Sdk,
 }
 
+/// How records are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// By enhanced fan-out; by polling while no consumer can be registered, because the stream has as many as it may
+    /// have, we are not allowed to, or it does not become ACTIVE. Fan-out is tried again every
+    /// [`Settings::fan_out_retry`].
+    #[default]
+    Auto,
+    /// By enhanced fan-out (SubscribeToShard), or not at all.
+    FanOut,
+    /// By polling (GetRecords). All applications that poll share 2 MB and five calls a second of each shard.
+    Polling,
+}
+
 /// Settings of a consumer. Times are wall time.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -26,6 +41,10 @@ pub struct Settings {
     pub worker: String,
     /// Where the very first start begins.
     pub start: StartPosition,
+    /// By fan-out or by polling.
+    pub mode: Mode,
+    /// What happens when records passed out of retention before they were read.
+    pub on_loss: OnLoss,
     /// Payload bytes that may wait in queues over all shards. One event of up to about 14 MB is admitted at a time
     /// even when it is larger than this.
     pub budget_bytes: usize,
@@ -59,6 +78,14 @@ pub struct Settings {
     pub open_deadline: Duration,
     /// Longest silence of a subscription that we want data from; heartbeats come about every 5 s.
     pub silence_deadline: Duration,
+    /// The ages between which a subscription is replaced by its successor, before Kinesis ends it at five minutes. Each
+    /// picks one at random, so that shards that were subscribed to together are not renewed together. At least five
+    /// seconds, by the rule on SubscribeToShard calls. An age above five minutes leaves the end to Kinesis.
+    pub renew_between: (Duration, Duration),
+    /// Longest wait for a consumer to become ACTIVE, throttled and repeated calls included.
+    pub registration_deadline: Duration,
+    /// Time between two attempts at fan-out while [`Mode::Auto`] polls.
+    pub fan_out_retry: Duration,
     /// How long a subscription may be held back before it is dropped, to be resumed where it stopped.
     pub held_back_limit: Duration,
     /// Time for what was read to be delivered after a stop; what is not done by then is read again by the next owner.
@@ -73,6 +100,8 @@ impl Settings {
             consumer_name: application.into(),
             worker: worker.into(),
             start: StartPosition::TrimHorizon,
+            mode: Mode::Auto,
+            on_loss: OnLoss::Halt,
             budget_bytes: 64 * 1024 * 1024,
             deaggregate: true,
             failover: Duration::from_secs(10),
@@ -89,6 +118,9 @@ impl Settings {
             subscription: SubscriptionKind::default(),
             open_deadline: Duration::from_secs(10),
             silence_deadline: Duration::from_secs(20),
+            renew_between: (Duration::from_secs(240), Duration::from_secs(290)),
+            registration_deadline: Duration::from_secs(60),
+            fan_out_retry: Duration::from_secs(180),
             held_back_limit: Duration::from_secs(60),
             drain_grace: Duration::from_secs(20),
         }

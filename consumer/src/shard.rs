@@ -7,6 +7,8 @@ use crate::budget::Budget;
 use crate::error::{Error, ErrorKind};
 use crate::feed::{FeedEnd, ShardFeed};
 use crate::lease::{DeliveryGate, HeldLease, Lease, LeaseTable};
+use crate::loss::Losses;
+use crate::registration::Registration;
 use crate::settings::Settings;
 use crate::status::{ShardState, ShardStatus};
 use crate::stream::Stream;
@@ -34,8 +36,10 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) subscriptions: AnySource,
+    pub(crate) polling: AnySource,
     pub(crate) stream: Stream,
-    pub(crate) consumer_arn: String,
+    pub(crate) registration: Registration,
+    pub(crate) losses: Losses,
     pub(crate) leases: LeaseTable,
     pub(crate) budget: Budget,
 }

@@ -2,6 +2,7 @@
 
 use crate::feed::Record;
 use crate::lag::{InFlight, ShardLag, tip_lag};
+use crate::loss::Losses;
 use alluvial_record::ShardId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,24 +10,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Why a shard moves or does not.
+/// Why a shard moves or does not. Each state says what ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ShardState {
-    /// A parent is not done yet, or another worker has the lease.
+    /// Not looked at yet; the next round of the coordinator names a reason.
     #[default]
     Waiting,
-    /// A subscription is being opened.
+    /// A parent is not done yet. No deadline: the parent has its own.
+    WaitingParent,
+    /// Another worker has the lease. It ends when that worker is done, or silent for [`crate::Settings::failover`].
+    WaitingLease,
+    /// A subscription is being opened, for [`crate::Settings::open_deadline`] at most.
     Subscribing,
-    /// Events arrive.
+    /// Events arrive by enhanced fan-out, or are awaited for a heartbeat's time.
     Streaming,
-    /// Records wait for the sink: the queue or the byte budget is full.
+    /// Records are asked for by GetRecords; each call has [`crate::Settings::open_deadline`].
+    Polling,
+    /// Not even a heartbeat has come for a while; at [`crate::Settings::silence_deadline`] the subscription is given up.
+    NoEvents,
+    /// Records wait for the sink: the queue or the byte budget is full. No deadline: the sink must move. The subscription
+    /// is dropped after [`crate::Settings::held_back_limit`].
     BlockedOnSink,
     /// The shard was subscribed to less than five seconds ago, by this or another worker.
     ResourceInUse,
-    /// An attempt failed; the next one follows after a delay.
+    /// Kinesis limits the rate of our calls; the next one follows within ten seconds.
+    Throttled,
+    /// The key that encrypts the stream cannot be used. Tried again every minute at least, until a person mends it.
+    KeyUnavailable,
+    /// An attempt failed; the next one follows within 30 seconds.
     BackingOff,
-    /// Nothing more is read; what was read is being delivered.
+    /// The service is asked what a refusal means: is the consumer, the shard or the stream gone? 30 seconds at most.
+    Asking,
+    /// The lease table is out of reach, so the shard may have a new owner. No deadline: only the table can tell.
+    LeaseUnconfirmed,
+    /// Nothing more is read; what was read is being delivered, for [`crate::Settings::drain_grace`] at most.
     Draining,
     /// The processor failed on a record for good, and the shard stands still before it.
     Halted,
@@ -45,11 +63,19 @@ impl ShardState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::WaitingParent => "waiting_parent",
+            Self::WaitingLease => "waiting_lease",
             Self::Subscribing => "subscribing",
             Self::Streaming => "streaming",
+            Self::Polling => "polling",
+            Self::NoEvents => "no_events",
             Self::BlockedOnSink => "blocked_on_sink",
             Self::ResourceInUse => "resource_in_use",
+            Self::Throttled => "throttled",
+            Self::KeyUnavailable => "key_unavailable",
             Self::BackingOff => "backing_off",
+            Self::Asking => "asking",
+            Self::LeaseUnconfirmed => "lease_unconfirmed",
             Self::Draining => "draining",
             Self::Halted => "halted",
             Self::Ended => "ended",
@@ -60,13 +86,21 @@ impl ShardState {
     }
 
     /// Every state.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::Waiting,
+        Self::WaitingParent,
+        Self::WaitingLease,
         Self::Subscribing,
         Self::Streaming,
+        Self::Polling,
+        Self::NoEvents,
         Self::BlockedOnSink,
         Self::ResourceInUse,
+        Self::Throttled,
+        Self::KeyUnavailable,
         Self::BackingOff,
+        Self::Asking,
+        Self::LeaseUnconfirmed,
         Self::Draining,
         Self::Halted,
         Self::Ended,
@@ -80,26 +114,40 @@ impl ShardState {
         match self {
             Self::Subscribing
             | Self::Streaming
+            | Self::Polling
+            | Self::NoEvents
             | Self::BlockedOnSink
             | Self::ResourceInUse
+            | Self::Throttled
+            | Self::KeyUnavailable
             | Self::BackingOff
+            | Self::Asking
+            | Self::LeaseUnconfirmed
             | Self::Draining
             | Self::Halted => true,
-            Self::Waiting | Self::Ended | Self::LeaseLost | Self::Released | Self::LeaseGarbled => false,
+            Self::Waiting
+            | Self::WaitingParent
+            | Self::WaitingLease
+            | Self::Ended
+            | Self::LeaseLost
+            | Self::Released
+            | Self::LeaseGarbled => false,
         }
     }
 }
 
 /// Counters of one shard; read at any time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShardStatus {
-    state: Mutex<ShardState>,
+    state: Mutex<(ShardState, Instant)>,
     received: AtomicU64,
     received_bytes: AtomicU64,
     acknowledged: AtomicU64,
     misplaced: AtomicU64,
     millis_behind_latest: AtomicU64,
     subscriptions: AtomicU64,
+    polls: AtomicU64,
+    ends: Mutex<BTreeMap<&'static str, u64>>,
     flight: Mutex<Flight>,
     /// What the processor made of the records; not counted where feeds are taken by hand.
     pub(crate) processing: Processing,
@@ -124,10 +172,38 @@ pub(crate) struct Processing {
     pub(crate) skipped: AtomicU64,
 }
 
+impl Default for ShardStatus {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new((ShardState::default(), Instant::now())),
+            received: AtomicU64::default(),
+            received_bytes: AtomicU64::default(),
+            acknowledged: AtomicU64::default(),
+            millis_behind_latest: AtomicU64::default(),
+            subscriptions: AtomicU64::default(),
+            polls: AtomicU64::default(),
+            ends: Mutex::default(),
+            misplaced: AtomicU64::default(),
+            flight: Mutex::default(),
+            processing: Processing::default(),
+        }
+    }
+}
+
 impl ShardStatus {
     /// What the shard is doing.
     pub fn state(&self) -> ShardState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entered().0
+    }
+
+    /// Since when it has been in its state.
+    pub fn state_since(&self) -> Instant {
+        self.entered().1
+    }
+
+    /// How long it has been in its state.
+    pub fn time_in_state(&self) -> Duration {
+        self.state_since().elapsed()
     }
 
     /// Records handed out by this worker.
@@ -156,13 +232,30 @@ impl ShardStatus {
         self.millis_behind_latest.load(Ordering::Relaxed)
     }
 
-    /// Subscriptions opened.
+    /// Fan-out subscriptions opened.
     pub fn subscriptions(&self) -> u64 {
         self.subscriptions.load(Ordering::Relaxed)
     }
 
+    /// Times that polling began, each with a new shard iterator.
+    pub fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// How often reading ended or failed to begin, by reason: `renewed`, `expired`, `resource_in_use`, `silent`, …
+    pub fn resubscriptions(&self) -> BTreeMap<&'static str, u64> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn entered(&self) -> (ShardState, Instant) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn enter(&self, state: ShardState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        let mut entered = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.0 != state {
+            *entered = (state, Instant::now());
+        }
         if !state.is_read() {
             self.flight().records.clear();
         }
@@ -226,16 +319,27 @@ impl ShardStatus {
     pub(crate) fn count_subscription(&self) {
         self.subscriptions.fetch_add(1, Ordering::Relaxed);
     }
+
+    pub(crate) fn count_poll(&self) {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_end(&self, reason: &'static str) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
 }
 
-/// Every shard that this worker has read or waits for. Clones share it.
+/// Every shard that this worker has read or waits for, and what was lost. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct StatusBoard(Arc<Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>>);
+pub struct StatusBoard {
+    shards: Arc<Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>>,
+    losses: Losses,
+}
 
 impl StatusBoard {
     /// The status of `shard`, made where there is none.
     pub(crate) fn of(&self, shard: &ShardId) -> Arc<ShardStatus> {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(board.entry(shard.clone()).or_default())
     }
 
@@ -245,9 +349,37 @@ impl StatusBoard {
         shards.iter().filter_map(|(shard, status)| status.lag(stream, shard, now, now_millis)).collect()
     }
 
+    /// Records that passed out of retention before they were read.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
     /// All shards, in order of their names.
     pub fn snapshot(&self) -> Vec<(ShardId, Arc<ShardStatus>)> {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let board = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         board.iter().map(|(shard, status)| (shard.clone(), Arc::clone(status))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_a_state_runs_from_its_first_entry() {
+        let status = ShardStatus::default();
+        status.enter(ShardState::NoEvents);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        status.enter(ShardState::NoEvents);
+        assert_eq!(status.time_in_state(), Duration::from_secs(3), "entered again is not entered anew");
+        status.enter(ShardState::Streaming);
+        assert_eq!((status.state(), status.time_in_state()), (ShardState::Streaming, Duration::ZERO));
+    }
+
+    #[test]
+    fn ends_are_counted_by_reason() {
+        let status = ShardStatus::default();
+        ["expired", "silent", "expired"].into_iter().for_each(|reason| status.count_end(reason));
+        assert_eq!(status.resubscriptions(), BTreeMap::from([("expired", 2), ("silent", 1)]));
     }
 }

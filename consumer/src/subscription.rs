@@ -22,12 +22,14 @@ mod signature;
 mod tests;
 
 pub(crate) use direct::Direct;
-pub(crate) use next::{Cause, delay_before_next};
+pub(crate) use next::{Cause, Waits};
 #[cfg(any(test, feature = "conformance"))]
 pub use raw::RawSubscription;
-pub(crate) use sdk::Sdk;
+pub(crate) use sdk::{Sdk, read_records};
 
 use crate::feed::Record;
+use crate::polling::{Poller, Polling};
+use crate::registration::ConsumerArn;
 use crate::settings::{Settings, SubscriptionKind};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
@@ -59,6 +61,8 @@ pub(crate) struct Event {
 pub(crate) enum Next {
     /// More events, or a new subscription from here.
     Continuation(String),
+    /// More events; there is nothing new to go on from, as after a poll that brought no records.
+    Unmoved,
     /// Nothing: the shard was split or merged into these.
     ShardEnd(Vec<Shard>),
 }
@@ -97,6 +101,8 @@ pub(crate) enum AnySource {
     Direct(Direct),
     /// See [`sdk`].
     Sdk(Sdk),
+    /// See [`crate::polling`].
+    Polling(Polling),
 }
 
 /// What one of the sources opened.
@@ -106,12 +112,14 @@ pub(crate) enum AnyEvents {
     Direct(Box<direct::Opened>),
     /// See [`sdk`].
     Sdk(Box<sdk::Opened>),
+    /// See [`crate::polling`].
+    Polling(Box<Poller>),
 }
 
 impl AnySource {
     /// The source of this kind for a client of the SDK, which must not retry: the reader does that itself.
-    pub(crate) fn new(kind: SubscriptionKind, client: Client, consumer_arn: String) -> Self {
-        let sdk = Sdk::new(client, consumer_arn);
+    pub(crate) fn new(kind: SubscriptionKind, client: Client, consumer: ConsumerArn) -> Self {
+        let sdk = Sdk::new(client, consumer);
         match kind {
             SubscriptionKind::Direct => Self::Direct(Direct::new(sdk)),
             SubscriptionKind::Sdk => Self::Sdk(sdk),
@@ -126,6 +134,7 @@ impl Source for AnySource {
         match self {
             Self::Direct(source) => source.open(shard, from).await.map(Box::new).map(AnyEvents::Direct),
             Self::Sdk(source) => source.open(shard, from).await.map(Box::new).map(AnyEvents::Sdk),
+            Self::Polling(source) => source.open(shard, from).await.map(Box::new).map(AnyEvents::Polling),
         }
     }
 }
@@ -135,6 +144,7 @@ impl Events for AnyEvents {
         match self {
             Self::Direct(events) => events.next().await,
             Self::Sdk(events) => events.next().await,
+            Self::Polling(events) => events.next().await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod explain;
 
-use alluvial_consumer::{Balance, LeaseMode, Settings, StartPosition, SubscriptionKind};
+use alluvial_consumer::{Balance, LeaseMode, Mode, OnLoss, Settings, StartPosition, SubscriptionKind};
 use alluvial_enrich::{
     InvalidSetting, OnErrorSettings, PackSettings, PipelineLimits, PipelineSettings, SinkSettings, TransformSettings,
     parse_bytes, parse_duration,
@@ -49,6 +49,8 @@ struct Source {
     drain_grace: Option<String>,
     deaggregate: Option<bool>,
     subscription: Option<String>,
+    mode: Option<String>,
+    on_loss: Option<String>,
 }
 
 fn trim_horizon() -> String {
@@ -116,14 +118,7 @@ impl Source {
                 return Err(InvalidSetting::new("source.budget", format!("{budget:?} is below 1MiB")));
             }
         }
-        settings.subscription = match self.subscription.as_deref() {
-            None | Some("direct") => SubscriptionKind::Direct,
-            Some("sdk") => SubscriptionKind::Sdk,
-            Some(other) => {
-                let why = format!("{other:?} is none of direct and sdk");
-                return Err(InvalidSetting::new("source.subscription", why));
-            }
-        };
+        self.check_reading(&mut settings)?;
         self.check_fleet(&mut settings)?;
         let times = [
             ("source.failover", &self.failover, &mut settings.failover, 1, 300),
@@ -146,12 +141,34 @@ impl Source {
     }
 }
 
+fn one_of(name: &'static str, given: &str, names: &str) -> InvalidSetting {
+    InvalidSetting::new(name, format!("{given:?} is none of {names}"))
+}
+
 impl Source {
+    /// What concerns the way in which records are read.
+    fn check_reading(&self, settings: &mut Settings) -> Result<(), InvalidSetting> {
+        settings.subscription = match self.subscription.as_deref() {
+            None | Some("direct") => SubscriptionKind::Direct,
+            Some("sdk") => SubscriptionKind::Sdk,
+            Some(other) => return Err(one_of("source.subscription", other, "direct and sdk")),
+        };
+        settings.mode = match self.mode.as_deref() {
+            None | Some("auto") => Mode::Auto,
+            Some("fan-out") => Mode::FanOut,
+            Some("polling") => Mode::Polling,
+            Some(other) => return Err(one_of("source.mode", other, "auto, fan-out and polling")),
+        };
+        settings.on_loss = match self.on_loss.as_deref() {
+            None | Some("halt") => OnLoss::Halt,
+            Some("continue") => OnLoss::Continue,
+            Some(other) => return Err(one_of("source.on_loss", other, "halt and continue")),
+        };
+        Ok(())
+    }
+
     /// What concerns the other workers of the application.
     fn check_fleet(&self, settings: &mut Settings) -> Result<(), InvalidSetting> {
-        let one_of = |name: &'static str, given: &str, names: &str| {
-            InvalidSetting::new(name, format!("{given:?} is none of {names}"))
-        };
         settings.lease_mode = match self.lease_mode.as_deref() {
             None | Some("kcl") => LeaseMode::Kcl,
             Some("compact") => LeaseMode::Compact,

@@ -39,10 +39,11 @@ pub(crate) async fn run(path: &Path, aws: &AwsArgs) -> Result<Exit, Failure> {
         delivered = total.delivered,
         filtered = total.filtered,
         dead_lettered = total.dead_lettered,
+        losses = status.losses().count(),
         not_delivered = total.abandoned + total.in_flight(),
         "stopped"
     );
-    Ok(if total.dead_lettered > 0 { Exit::Partial } else { Exit::Done })
+    Ok(if total.dead_lettered > 0 || status.losses().count() > 0 { Exit::Partial } else { Exit::Done })
 }
 
 /// Host and process, and a part that no restart repeats: a worker must never take another's lease for its own.

@@ -73,7 +73,7 @@ impl Service {
     /// When a shard cannot be read any more, or a task panicked.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
         let stop = stop.child_token();
-        let consuming = self.consumer.run(stop.clone());
+        let consuming = Box::pin(self.consumer.run(stop.clone()));
         let delivering = async {
             let delivered = self.pipeline.run(self.feeds).await;
             // Without a pipeline nothing more can be delivered: the consumer must not read on.

@@ -100,6 +100,11 @@ impl ConsumerBuilder {
             // Below two heartbeats nothing could be told from silence.
             ("silence_deadline", settings.silence_deadline, seconds(6), seconds(300)),
             ("held_back_limit", settings.held_back_limit, seconds(1), seconds(3600)),
+            // Kinesis takes a new subscription of a shard five seconds after the last.
+            ("renew_between, from", settings.renew_between.0, seconds(5), settings.renew_between.1),
+            ("renew_between, to", settings.renew_between.1, seconds(5), seconds(86_400)),
+            ("registration_deadline", settings.registration_deadline, seconds(1), seconds(3600)),
+            ("fan_out_retry", settings.fan_out_retry, seconds(1), seconds(86_400)),
             ("drain_grace", settings.drain_grace, Duration::ZERO, seconds(600)),
         ];
         match times.into_iter().find(|(_, time, least, most)| !(*least..=*most).contains(time)) {

@@ -4,9 +4,10 @@ use super::Coordinator;
 use crate::balance::{Candidate, Fleet, plan};
 use crate::error::{Error, ErrorKind};
 use crate::lease::{Lease, Listing};
+use crate::loss::{LossEvent, LossReason, OnLoss, unread_parents};
 use crate::status::ShardState;
 use crate::topology::{Shard, finished_leases, may_start, missing_leases};
-use alluvial_record::Checkpoint;
+use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::exit::chain;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,11 +57,26 @@ impl Coordinator {
         let mut missing = missing_leases(shards, &known, start, self.clock.now_millis());
         // A row that cannot be read is no missing row.
         missing.retain(|lease| listing.garbled.iter().all(|(key, _)| *key != lease.shard));
+        for parent in unread_parents(shards, &known, &missing) {
+            self.tell_gap(parent)?;
+        }
         let created = self.shared.stream.created_millis();
         for lease in &missing {
             self.shared.leases.create(&lease.clone().of_stream_created(created)).await?;
         }
         Ok(!missing.is_empty())
+    }
+
+    /// Tells that a shard came and went unread.
+    fn tell_gap(&self, shard: ShardId) -> Result<(), Error> {
+        let (from, to, reason) = (Checkpoint::TrimHorizon, None, LossReason::ParentGone);
+        let event = LossEvent { shard, from, to, reason };
+        let text = format!("{event}; to go on with what is left, set on_loss to \"continue\"");
+        self.shared.losses.tell(event);
+        match self.shared.settings.on_loss {
+            OnLoss::Halt => Err(Error::new(ErrorKind::Fatal, text)),
+            OnLoss::Continue => Ok(()),
+        }
     }
 
     /// The leases of the table, and those in our hands whose rows were deleted: their shards are not new, and are made again
@@ -168,7 +184,11 @@ impl Coordinator {
             let blocked = lease.parents.iter().any(|parent| garbled.contains(parent));
             let startable = !blocked && may_start(lease, &listing.leases);
             if !self.held.contains(&lease.shard) {
-                self.status.of(&lease.shard).enter(ShardState::Waiting);
+                self.status.of(&lease.shard).enter(if startable {
+                    ShardState::WaitingLease
+                } else {
+                    ShardState::WaitingParent
+                });
             }
             if startable {
                 candidates.push(self.candidate(lease, now));

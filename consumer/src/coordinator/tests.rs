@@ -266,7 +266,7 @@ async fn a_worker_takes_no_more_leases_than_it_may_and_says_what_the_others_wait
     let stopping = async {
         sleep(Duration::from_secs(30)).await;
         let states: Vec<ShardState> = status.snapshot().iter().map(|(_, shard)| shard.state()).collect();
-        assert_eq!(states.iter().filter(|state| **state == ShardState::Waiting).count(), 3, "{states:?}");
+        assert_eq!(states.iter().filter(|state| **state == ShardState::WaitingLease).count(), 3, "{states:?}");
         stop.cancel();
         let mut taken = Vec::new();
         while let Some(feed) = feeds.recv().await {

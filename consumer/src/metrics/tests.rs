@@ -1,8 +1,9 @@
 use super::*;
 use crate::budget::Budget;
 use crate::feed::{Kind, Record};
+use crate::loss::{LossEvent, LossReason};
 use crate::status::StatusBoard;
-use alluvial_record::Position;
+use alluvial_record::{Checkpoint, Position};
 use alluvial_runtime::clock::Clock;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString,
@@ -128,6 +129,14 @@ fn status() -> Status {
     let a = board.of(&"a".into());
     a.hand_out(0, &[record(1_000), record(7_000)]);
     a.set_acknowledged(1);
+    a.count_end("silent");
+    board.of(&"b".into()).count_end("silent");
+    board.losses().tell(LossEvent {
+        shard: "b".into(),
+        from: Checkpoint::TrimHorizon,
+        to: None,
+        reason: LossReason::Retention,
+    });
     a.processing.errors.store(3, Ordering::Relaxed);
     let clock = Clock::from_fn(|| SystemTime::UNIX_EPOCH + Duration::from_secs(10));
     Status::new("app", vec![("s".into(), board)], Budget::new(1_000), clock)
@@ -183,6 +192,8 @@ fn values_are_those_of_the_status() {
     assert_eq!((of(&TIP_LAG), of(&OLDEST)), (Some(1.0), Some(3.0)));
     assert_eq!(notes.value(&MAX_TIP_LAG, &a[..1]), Some(4.0));
     assert_eq!(notes.value(&MAX_OLDEST, &a[..1]), Some(3.0));
+    let ends = notes.value(&SUBSCRIPTION_ENDS, &[a[0], a[1], ("reason", "silent")]);
+    assert_eq!((ends, notes.value(&LOSSES, &a[..2])), (Some(2.0), Some(1.0)));
     let state = |state| notes.value(&STATES, &[a[0], a[1], ("state", state)]);
     assert_eq!((state("streaming"), state("ended")), (Some(2.0), Some(0.0)));
 }

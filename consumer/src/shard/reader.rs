@@ -1,22 +1,26 @@
 //! From subscriptions to batches: one after the other, without gap or repetition, for as long as the shard is ours.
 
+mod renewal;
+mod session;
+mod verdict;
+
 use super::{Shared, Tip};
 use crate::deaggregate::{Admitted, Rules, admit};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::feed::Batch;
 use crate::lease::HeldLease;
+use crate::loss::{LossReason, begins_late};
+use crate::registration::Via;
 use crate::status::{ShardState, ShardStatus};
-use crate::subscription::{Cause, From, Next, Subscription, delay_before_next};
+use crate::subscription::{Cause, Event, From, Next, Waits};
 use crate::topology::Shard;
-use alluvial_record::{Checkpoint, Position, ShardId};
-use alluvial_runtime::backoff::Backoff;
+use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
+use session::{Session, confirm};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Waits between attempts that bring nothing.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+use verdict::Verdict;
 
 /// A wait for the sink that is shorter than this is not worth a state of its own.
 const NOTICED_AS_BLOCKED: Duration = Duration::from_millis(100);
@@ -52,8 +56,12 @@ pub(super) struct Reader<'a> {
     /// The last record that was read, or the checkpoint: nothing up to here is handed out again.
     passed: Option<Position>,
     handed_out: u64,
-    backoff: Backoff,
-    last_success: Option<Instant>,
+    waits: Waits,
+    random: fastrand::Rng,
+    /// When the service last accepted a subscription.
+    accepted: Option<Instant>,
+    /// When the shard was last seen to hold nothing that we had not read.
+    at_tip: Option<Instant>,
     brought_events: bool,
 }
 
@@ -64,14 +72,15 @@ impl<'a> Reader<'a> {
         from: Checkpoint,
         status: &'a ShardStatus,
         tip: watch::Sender<Tip>,
-        random: fastrand::Rng,
+        mut random: fastrand::Rng,
     ) -> Self {
         let passed = match from {
             Checkpoint::At(position) => Some(position),
             _ => None,
         };
-        let backoff = Backoff::new(BACKOFF.0, BACKOFF.1, random);
-        let (from, shard) = (From::Checkpoint(from), held.shard());
+        let (waits, shard) = (Waits::new(random.fork()), held.shard());
+        let (from, handed_out, brought_events) = (From::Checkpoint(from), 0, false);
+        let (accepted, at_tip) = (None, None);
         let rules = Rules { split: shared.settings.deaggregate, hash_keys: held.hash_keys() };
         Self {
             shared,
@@ -82,10 +91,12 @@ impl<'a> Reader<'a> {
             from,
             rules,
             passed,
-            handed_out: 0,
-            backoff,
-            last_success: None,
-            brought_events: false,
+            handed_out,
+            waits,
+            random,
+            accepted,
+            at_tip,
+            brought_events,
         }
     }
 
@@ -109,15 +120,18 @@ impl<'a> Reader<'a> {
         loop {
             self.status.enter(ShardState::Subscribing);
             self.brought_events = false;
-            let cause = match self.read_one(batches).await {
+            let via = self.shared.registration.via();
+            let cause = match self.read_one(&via, batches).await {
                 Led::To(end) => return end,
                 Led::Back(cause) => cause,
             };
-            if let Some(error) = self.fatal(&cause).await {
-                return ReadEnd::Failed(error);
+            self.status.count_end(cause.reason());
+            if let Verdict::End(end) = self.judge(&cause, &via, Instant::now()).await {
+                return end;
             }
-            let since = self.last_success.map(|at| at.elapsed());
-            let delay = delay_before_next(&cause, self.brought_events, since, &mut self.backoff);
+            // The rule of five seconds is one on subscriptions: what follows may be polling.
+            let since = self.accepted.filter(|_| self.shared.registration.via() != Via::Polling);
+            let delay = self.waits.before_next(&cause, self.brought_events, since.map(|at| at.elapsed()));
             match &cause {
                 Cause::Expired => tracing::debug!(shard = %self.shard, "subscription expired"),
                 cause => tracing::warn!(shard = %self.shard, reason = %cause, next_in = ?delay, "subscription ended"),
@@ -126,31 +140,41 @@ impl<'a> Reader<'a> {
             tokio::time::sleep(delay).await;
             // A stream that broke off may have been taken over together with the lease. While the table is out of reach
             // nobody can tell, and subscribing would take it back from its new owner.
-            if !matches!(cause, Cause::Expired | Cause::HeldBack) {
-                self.held.confirmed().await;
+            if !cause.is_expected() {
+                confirm(self.held, self.status).await;
             }
         }
     }
 
-    /// One subscription, from its opening to its end.
-    async fn read_one(&mut self, batches: &mpsc::Sender<Batch>) -> Led {
-        let shared = self.shared;
-        let opened = Subscription::open(&shared.subscriptions, self.shard, &self.from, &shared.settings);
-        let mut subscription = match opened.await {
-            Ok(subscription) => Some(subscription),
+    /// One session, from its opening to its end.
+    async fn read_one(&mut self, via: &Via, batches: &mpsc::Sender<Batch>) -> Led {
+        let random = self.random.fork();
+        let opened = Session::open(self.shared, self.held, self.status, via.clone(), &self.from, random).await;
+        let mut session = match opened {
+            Ok(session) => session,
             Err(cause) => return Led::Back(cause),
         };
-        self.last_success = Some(Instant::now());
-        self.status.count_subscription();
-        self.status.enter(ShardState::Streaming);
-        while let Some(open) = &mut subscription {
-            let event = match open.next().await {
-                Ok(Some(event)) => event,
-                Ok(None) => return Led::Back(Cause::Expired),
+        let led = self.read_session(&mut session, batches).await;
+        self.accepted = session.accepted().or(self.accepted);
+        led
+    }
+
+    async fn read_session(&mut self, session: &mut Session<'_>, batches: &mpsc::Sender<Batch>) -> Led {
+        let mut first_records = true;
+        while !session.is_closed() {
+            let event = match session.next(&self.from).await {
+                Ok(event) => event,
                 Err(cause) => return Led::Back(cause),
             };
             self.brought_events = true;
             self.status.set_behind(event.millis_behind_latest);
+            if first_records && !event.records.is_empty() {
+                first_records = false;
+                if let Some(Verdict::End(end)) = self.find_late_beginning(&event) {
+                    return Led::To(end);
+                }
+            }
+            let at_tip = event.millis_behind_latest == 0;
             let mut admitted = admit(event.records, self.rules, self.passed);
             // A record keeps the whole buffer of its event, where records are slices of it.
             if !admitted.records.is_empty() {
@@ -158,22 +182,45 @@ impl<'a> Reader<'a> {
             }
             self.note_misplaced(admitted.misplaced);
             let last = admitted.last;
-            if !admitted.records.is_empty() && self.hand_out(admitted, batches, &mut subscription).await.is_err() {
+            if !admitted.records.is_empty() && self.hand_out(admitted, batches, session).await.is_err() {
                 return Led::To(ReadEnd::Stopped);
             }
             self.passed = last.or(self.passed);
+            self.at_tip = at_tip.then(Instant::now);
             match event.next {
-                Next::Continuation(number) => {
-                    let (handed_out, continuation) = (self.handed_out, Some(number.clone()));
-                    self.tip.send_replace(Tip { handed_out, continuation });
-                    self.from = From::Continuation(number);
-                }
+                Next::Continuation(number) => self.advance(number),
+                Next::Unmoved => {}
                 Next::ShardEnd(children) => {
                     return Led::To(ReadEnd::ShardEnd { children, handed_out: self.handed_out });
                 }
             }
         }
         Led::Back(Cause::HeldBack)
+    }
+
+    /// A successor repeats what its predecessor brought while it was opened; the position does not go back for that.
+    fn advance(&mut self, number: String) {
+        let parsed = |number: &str| number.parse::<SequenceNumber>().ok();
+        if let From::Continuation(known) = &self.from
+            && parsed(&number) < parsed(known)
+        {
+            return;
+        }
+        let (handed_out, continuation) = (self.handed_out, Some(number.clone()));
+        self.tip.send_replace(Tip { handed_out, continuation });
+        self.from = From::Continuation(number);
+    }
+
+    /// Looks whether records that should come first are missing: GetRecords begins with the oldest record when a
+    /// checkpoint is trimmed, and says nothing about it.
+    fn find_late_beginning(&self, event: &Event) -> Option<Verdict> {
+        let From::Checkpoint(Checkpoint::At(checkpoint)) = &self.from else { return None };
+        let first = event.records.first()?.position.sequence;
+        let retention = self.shared.stream.retention_millis();
+        if !begins_late(checkpoint.sequence, first, event.millis_behind_latest, retention) {
+            return None;
+        }
+        self.lose(Some(first), LossReason::Retention)
     }
 
     /// Said once a shard: after a split it is what must happen, at other times a mistake.
@@ -185,13 +232,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Waits for the byte budget and for the pipeline. A subscription that is held back for too long is given up
-    /// (`open` becomes `None`): it is resumed at its continuation, and its stream does not stay unread meanwhile.
+    /// Waits for the byte budget and for the pipeline. A session that is held back for too long is closed: it is
+    /// resumed at its continuation, and its stream does not stay unread meanwhile.
     async fn hand_out(
         &mut self,
         admitted: Admitted,
         batches: &mpsc::Sender<Batch>,
-        open: &mut Option<Subscription>,
+        session: &mut Session<'_>,
     ) -> Result<(), Closed> {
         let Admitted { records, payload_bytes, held_bytes, .. } = admitted;
         let (count, first) = (records.len(), self.handed_out);
@@ -210,56 +257,16 @@ impl<'a> Reader<'a> {
                 tokio::select! {
                     sent = &mut sending => sent,
                     () = tokio::time::sleep(self.shared.settings.held_back_limit) => {
-                        *open = None;
+                        session.close();
                         sending.await
                     }
                 }
             }
         };
         sent?;
-        self.status.enter(ShardState::Streaming);
+        self.status.enter(session.state());
         self.status.count_received(count, payload_bytes);
         self.handed_out += u64::try_from(count).unwrap_or(u64::MAX);
         Ok(())
-    }
-
-    /// The error that no further attempt can mend, if `cause` is one. What "not found" means is asked, not guessed.
-    async fn fatal(&self, cause: &Cause) -> Option<Error> {
-        let shard = self.shard;
-        let fatal = |text: String| Some(Error::new(ErrorKind::Fatal, text));
-        match cause {
-            Cause::Denied(text) => {
-                fatal(format!("{shard}: not allowed to subscribe (kinesis:SubscribeToShard): {text}"))
-            }
-            // A moment that is ahead of the clock of Kinesis will come.
-            Cause::BadPosition(_) if matches!(self.from, From::Checkpoint(Checkpoint::AtTimestamp(_))) => None,
-            Cause::BadPosition(text) => fatal(format!(
-                "{shard}: Kinesis refuses the position {:?}; records after the checkpoint may have passed out of retention: {text}",
-                self.from
-            )),
-            Cause::NotFound(_) => {
-                let name = &self.shared.settings.consumer_name;
-                match self.shared.stream.consumer_status(name).await {
-                    Ok(Some((_, arn))) if arn == self.shared.consumer_arn => {}
-                    Ok(Some(_)) => {
-                        return fatal(format!("consumer {name:?} was registered anew; start again to use it"));
-                    }
-                    Ok(None) => {
-                        return fatal(format!("consumer {name:?} was deregistered; start again to register it"));
-                    }
-                    Err(error) if error.kind() == ErrorKind::Fatal => return Some(error),
-                    Err(_) => return None,
-                }
-                match self.shared.stream.shards().await {
-                    Ok(shards) if shards.iter().any(|listed| listed.id == *shard) => None,
-                    Ok(_) => {
-                        fatal(format!("{shard} is gone: its records passed out of retention before they were read"))
-                    }
-                    Err(error) if error.kind() == ErrorKind::Fatal => Some(error),
-                    Err(_) => None,
-                }
-            }
-            _ => None,
-        }
     }
 }

@@ -1,22 +1,31 @@
-//! What to do after a subscription ended. Pure, but for the jitter that its argument brings.
+//! What to do after reading ended. Pure, but for the jitter that its argument brings.
 
 use crate::status::ShardState;
 use alluvial_record::quota::RESUBSCRIBE_SECONDS;
 use alluvial_runtime::backoff::Backoff;
 use std::time::Duration;
 
-/// Why a subscription did not open, or ended.
+/// Why a subscription did not open, or ended; or polling.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Cause {
-    /// The service ended it after its five minutes; nothing is wrong.
+    /// The service ended it after its five minutes, or a shard iterator was not used for as long; nothing is wrong.
     #[error("expired")]
     Expired,
     /// We held it back for too long and dropped it.
     #[error("held back by the sink")]
     HeldBack,
+    /// Fan-out is there again, and polling ends.
+    #[error("fan-out takes over from polling")]
+    Switched,
     /// Another subscription of this consumer to the shard is younger than five seconds, or has replaced ours.
     #[error("resource in use: {0}")]
     InUse(String),
+    /// Kinesis limits the rate of our calls, or of all that read the shard by polling.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// The stream's encryption key is disabled, denied to us, or throttled.
+    #[error("encryption key: {0}")]
+    Key(String),
     /// The shard, the consumer or the stream is gone.
     #[error("not found: {0}")]
     NotFound(String),
@@ -40,10 +49,18 @@ impl Cause {
         match code {
             Some("ResourceInUseException") => Self::InUse(text),
             Some("ResourceNotFoundException") => Self::NotFound(text),
+            Some("ExpiredIteratorException") => Self::Expired,
+            Some(
+                "LimitExceededException"
+                | "ProvisionedThroughputExceededException"
+                | "ThrottlingException"
+                | "RequestLimitExceeded",
+            ) => Self::Throttled(text),
             Some("InvalidArgumentException" | "ValidationException") => Self::BadPosition(text),
             Some("AccessDeniedException" | "UnrecognizedClientException" | "InvalidSignatureException") => {
                 Self::Denied(text)
             }
+            Some(code) if code.starts_with("KMS") => Self::Key(text),
             _ => Self::Failed(text),
         }
     }
@@ -51,39 +68,91 @@ impl Cause {
     /// The state that a shard is in until the next attempt.
     pub(crate) fn state(&self) -> ShardState {
         match self {
-            Self::Expired | Self::HeldBack => ShardState::Subscribing,
+            Self::Expired | Self::HeldBack | Self::Switched => ShardState::Subscribing,
             Self::InUse(_) => ShardState::ResourceInUse,
+            Self::Throttled(_) => ShardState::Throttled,
+            Self::Key(_) => ShardState::KeyUnavailable,
             _ => ShardState::BackingOff,
         }
     }
+
+    /// The name in counters.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::HeldBack => "held_back",
+            Self::Switched => "switched",
+            Self::InUse(_) => "resource_in_use",
+            Self::Throttled(_) => "throttled",
+            Self::Key(_) => "encryption_key",
+            Self::NotFound(_) => "not_found",
+            Self::BadPosition(_) => "position_refused",
+            Self::Denied(_) => "denied",
+            Self::Silent(_) => "silent",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// True when this belongs to the normal life of a subscription.
+    pub(crate) fn is_expected(&self) -> bool {
+        matches!(self, Self::Expired | Self::HeldBack | Self::Switched)
+    }
 }
 
-/// How long to wait before the next subscription.
-///
-/// `since_success` is the time since the last call that the service accepted: before five seconds have passed it refuses
-/// the next one, so asking earlier is of no use. Waits grow only while attempts die without bringing any event;
-/// a takeover or an expiry is no failure.
-pub(crate) fn delay_before_next(
-    cause: &Cause,
-    brought_events: bool,
-    since_success: Option<Duration>,
-    backoff: &mut Backoff,
-) -> Duration {
-    if brought_events {
-        backoff.reset();
+/// Waits between attempts, one kind for each kind of cause.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    failed: Backoff,
+    contended: Backoff,
+    throttled: Backoff,
+    key: Backoff,
+    random: fastrand::Rng,
+}
+
+/// Attempts that bring nothing.
+const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Contention is not an outage: the wait stays at its floor.
+const CONTENDED: Duration = Duration::from_secs(1);
+/// SubscribeToShard may be called once a second for each shard, GetRecords five times by all applications together.
+const THROTTLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// A key stays away until a person brings it back, and then everything should go on soon.
+const KEY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Shards that lost a connection together do not return in the same instant.
+const SPREAD: Duration = Duration::from_millis(500);
+
+impl Waits {
+    /// Waits of a shard; `random` is the source of jitter.
+    pub(crate) fn new(mut random: fastrand::Rng) -> Self {
+        let mut backoff = |(floor, cap): (Duration, Duration)| Backoff::new(floor, cap, random.fork());
+        let (failed, contended) = (backoff(FAILED), backoff((CONTENDED, CONTENDED)));
+        let (throttled, key) = (backoff(THROTTLED), backoff(KEY));
+        Self { failed, contended, throttled, key, random }
     }
-    let five_second_rule =
-        since_success.map_or(Duration::ZERO, |since| Duration::from_secs(RESUBSCRIBE_SECONDS).saturating_sub(since));
-    match cause {
-        Cause::Expired | Cause::HeldBack => five_second_rule,
-        Cause::InUse(_) => {
-            let delay = five_second_rule + backoff.next_delay();
-            // Contention is not an outage: the wait stays at its floor.
-            backoff.reset();
-            delay
+
+    /// How long to wait before the next attempt.
+    ///
+    /// `since_success` is the time since the last SubscribeToShard that was accepted: before five seconds have passed
+    /// the next one is refused, so asking earlier is of no use. Waits grow only while attempts die without bringing any
+    /// event; a takeover or an expiry is no failure.
+    pub(crate) fn before_next(
+        &mut self,
+        cause: &Cause,
+        brought_events: bool,
+        since_success: Option<Duration>,
+    ) -> Duration {
+        if brought_events {
+            [&mut self.failed, &mut self.throttled, &mut self.key].into_iter().for_each(Backoff::reset);
         }
-        _ if brought_events => five_second_rule,
-        _ => five_second_rule.max(backoff.next_delay()),
+        let five_seconds = Duration::from_secs(RESUBSCRIBE_SECONDS);
+        let five_second_rule = since_success.map_or(Duration::ZERO, |since| five_seconds.saturating_sub(since));
+        match cause {
+            Cause::Expired | Cause::HeldBack | Cause::Switched => five_second_rule,
+            Cause::InUse(_) => five_second_rule + self.contended.next_delay(),
+            Cause::Throttled(_) => five_second_rule.max(self.throttled.next_delay()),
+            Cause::Key(_) => five_second_rule.max(self.key.next_delay()),
+            _ if brought_events => five_second_rule.max(SPREAD.mul_f64(self.random.f64())),
+            _ => five_second_rule.max(self.failed.next_delay()),
+        }
     }
 }
 
@@ -91,52 +160,80 @@ pub(crate) fn delay_before_next(
 mod tests {
     use super::*;
 
-    fn backoff() -> Backoff {
-        Backoff::new(Duration::from_secs(1), Duration::from_secs(30), fastrand::Rng::with_seed(1))
+    fn waits() -> Waits {
+        Waits::new(fastrand::Rng::with_seed(1))
     }
 
-    const FAILED: fn() -> Cause = || Cause::Failed("reset".into());
+    const SECOND: Duration = Duration::from_secs(1);
+    const FAILURE: fn() -> Cause = || Cause::Failed("reset".into());
+
+    fn barren(waits: &mut Waits, cause: &Cause) -> Vec<Duration> {
+        (0..12).map(|_| waits.before_next(cause, false, None)).collect()
+    }
 
     #[test]
     fn an_expiry_after_five_minutes_is_followed_at_once() {
-        let delay = delay_before_next(&Cause::Expired, true, Some(Duration::from_secs(300)), &mut backoff());
+        let delay = waits().before_next(&Cause::Expired, true, Some(300 * SECOND));
         assert_eq!(delay, Duration::ZERO);
     }
 
     #[test]
     fn no_call_is_made_within_five_seconds_of_an_accepted_one() {
-        for cause in [Cause::Expired, FAILED(), Cause::InUse(String::new())] {
+        let text = String::new;
+        let causes = [
+            Cause::Expired,
+            FAILURE(),
+            Cause::InUse(text()),
+            Cause::Throttled(text()),
+            Cause::Key(text()),
+            Cause::Silent(SECOND),
+        ];
+        for cause in causes {
             for brought_events in [false, true] {
-                let since = Duration::from_secs(2);
-                let delay = delay_before_next(&cause, brought_events, Some(since), &mut backoff());
-                assert!(since + delay >= Duration::from_secs(5), "{cause} {brought_events}");
+                let delay = waits().before_next(&cause, brought_events, Some(2 * SECOND));
+                assert!(delay >= 3 * SECOND, "{cause} {brought_events}");
             }
         }
     }
 
     #[test]
     fn waits_grow_only_while_attempts_bring_nothing() {
-        let mut backoff = backoff();
-        let barren: Vec<_> = (0..8).map(|_| delay_before_next(&FAILED(), false, None, &mut backoff)).collect();
-        assert!(barren.iter().max() > Some(&Duration::from_secs(4)), "{barren:?}");
-        assert!(barren.iter().max() <= Some(&Duration::from_secs(30)));
-        let after_events = delay_before_next(&FAILED(), true, Some(Duration::from_secs(60)), &mut backoff);
-        assert_eq!(after_events, Duration::ZERO);
+        let mut waits = waits();
+        let longest = barren(&mut waits, &FAILURE()).into_iter().max();
+        assert!(longest > Some(4 * SECOND) && longest <= Some(30 * SECOND), "{longest:?}");
+        let after_events = waits.before_next(&FAILURE(), true, Some(60 * SECOND));
+        assert!(after_events <= SPREAD);
+        assert_eq!(waits.before_next(&FAILURE(), false, None), SECOND, "and from the floor again");
     }
 
     #[test]
-    fn contention_never_escalates() {
-        let mut backoff = backoff();
+    fn shards_that_lost_a_connection_together_do_not_return_together() {
+        let returns = |seed| Waits::new(fastrand::Rng::with_seed(seed)).before_next(&FAILURE(), true, None);
+        assert_ne!(returns(1), returns(2));
+    }
+
+    #[test]
+    fn contention_never_escalates_and_a_limit_never_past_five_seconds() {
+        let mut waits = waits();
         for _ in 0..50 {
-            let delay =
-                delay_before_next(&Cause::InUse(String::new()), false, Some(Duration::from_secs(9)), &mut backoff);
-            assert_eq!(delay, Duration::from_secs(1));
+            assert_eq!(waits.before_next(&Cause::InUse(String::new()), false, Some(9 * SECOND)), SECOND);
+            assert!(waits.before_next(&Cause::Throttled(String::new()), false, None) <= 5 * SECOND);
         }
     }
 
     #[test]
+    fn a_key_that_is_away_is_asked_for_every_minute_at_least() {
+        let longest = barren(&mut waits(), &Cause::Key(String::new())).into_iter().max();
+        assert!(longest > Some(10 * SECOND) && longest <= Some(60 * SECOND), "{longest:?}");
+    }
+
+    #[test]
     fn codes_decide_whatever_the_status() {
-        assert_eq!(Cause::of_code(Some("ResourceInUseException"), "x".into()), Cause::InUse("x".into()));
-        assert_eq!(Cause::of_code(Some("InternalFailureException"), "x".into()), Cause::Failed("x".into()));
+        let of = |code| Cause::of_code(Some(code), "x".into());
+        assert_eq!(of("ResourceInUseException"), Cause::InUse("x".into()));
+        assert_eq!(of("InternalFailureException"), Cause::Failed("x".into()));
+        assert_eq!(of("KMSOptInRequired"), Cause::Key("x".into()));
+        assert_eq!(of("LimitExceededException"), Cause::Throttled("x".into()));
+        assert_eq!(of("ExpiredIteratorException"), Cause::Expired);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{AnyEvents, AnySource, Events as _, From, Next, Source as _};
 use crate::feed::Record;
+use crate::registration::ConsumerArn;
 use crate::settings::SubscriptionKind;
 use alluvial_record::Checkpoint;
 use aws_sdk_kinesis::Client;
@@ -16,7 +17,7 @@ impl RawSubscription {
     /// # Errors
     /// Why it was refused.
     pub async fn open(kind: SubscriptionKind, client: Client, consumer: &str, shard: &str) -> Result<Self, String> {
-        let source = AnySource::new(kind, client, consumer.to_owned());
+        let source = AnySource::new(kind, client, ConsumerArn::fixed(consumer));
         let from = From::Checkpoint(Checkpoint::TrimHorizon);
         source.open(&shard.into(), &from).await.map(Self).map_err(|cause| cause.to_string())
     }

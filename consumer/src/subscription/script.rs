@@ -109,7 +109,13 @@ pub(super) fn sources(answers: &[Answer]) -> [(&'static str, AnySource, Script);
             .retry_config(RetryConfig::disabled())
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();
-        (make(Sdk::new(Client::from_conf(config), "arn:aws:kinesis:eu-north-1:1:stream/s/consumer/c:1".into())), script)
+        (
+            make(Sdk::new(
+                Client::from_conf(config),
+                crate::registration::ConsumerArn::fixed("arn:aws:kinesis:eu-north-1:1:stream/s/consumer/c:1"),
+            )),
+            script,
+        )
     };
     let (sdk, sdk_script) = scripted(AnySource::Sdk);
     let (direct, direct_script) = scripted(|sdk| AnySource::Direct(Direct::new(sdk)));

@@ -2,6 +2,7 @@
 
 use super::{Cause, Event, Events, From, Next, Source};
 use crate::feed::{Kind, Record};
+use crate::registration::ConsumerArn;
 use crate::stream::read_children;
 use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
 use alluvial_runtime::exit::chain;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 #[derive(Debug, Clone)]
 pub(crate) struct Sdk {
     client: Client,
-    consumer_arn: String,
+    consumer: ConsumerArn,
 }
 
 /// An open subscription of the SDK.
@@ -32,14 +33,15 @@ impl std::convert::From<SubscribeToShardOutput> for Opened {
 }
 
 impl Sdk {
-    pub(crate) fn new(client: Client, consumer_arn: String) -> Self {
-        Self { client, consumer_arn }
+    pub(crate) fn new(client: Client, consumer: ConsumerArn) -> Self {
+        Self { client, consumer }
     }
 
     /// The request for a subscription.
     pub(super) fn request(&self, shard: &ShardId, from: &From) -> Result<SubscribeToShardFluentBuilder, Cause> {
         let position = starting_position(from).map_err(|error| Cause::BadPosition(chain(&error)))?;
-        let request = self.client.subscribe_to_shard().consumer_arn(&self.consumer_arn);
+        let arn = self.consumer.get().ok_or(Cause::Switched)?;
+        let request = self.client.subscribe_to_shard().consumer_arn(&*arn);
         Ok(request.shard_id(shard.as_str()).starting_position(position))
     }
 }
@@ -95,6 +97,11 @@ fn stream_code(error: &SubscribeToShardEventStreamError) -> Option<&'static str>
         Exception::ResourceInUseException(_) => Some("ResourceInUseException"),
         Exception::ResourceNotFoundException(_) => Some("ResourceNotFoundException"),
         Exception::KmsAccessDeniedException(_) => Some("KMSAccessDeniedException"),
+        Exception::KmsDisabledException(_) => Some("KMSDisabledException"),
+        Exception::KmsInvalidStateException(_) => Some("KMSInvalidStateException"),
+        Exception::KmsNotFoundException(_) => Some("KMSNotFoundException"),
+        Exception::KmsOptInRequired(_) => Some("KMSOptInRequired"),
+        Exception::KmsThrottlingException(_) => Some("KMSThrottlingException"),
         _ => None,
     }
 }
@@ -123,14 +130,19 @@ fn read_event(event: types::SubscribeToShardEvent) -> Result<Event, Cause> {
         (true, false) => Next::Continuation(event.continuation_sequence_number),
         (true, true) => return Err(Cause::Failed("an event with neither continuation nor child shards".into())),
     };
-    let mut bytes = 0;
-    let mut records = Vec::with_capacity(event.records.len());
-    for record in event.records {
+    let (records, bytes) = read_records(event.records)?;
+    Ok(Event { records, bytes, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
+}
+
+/// Records as the service gives them, by whichever call, and the bytes that they keep in memory.
+pub(crate) fn read_records(given: Vec<types::Record>) -> Result<(Vec<Record>, usize), Cause> {
+    let (mut records, mut bytes) = (Vec::with_capacity(given.len()), 0);
+    for record in given {
         let record = read_record(record)?;
         bytes += record.data.len() + record.partition_key.len();
         records.push(record);
     }
-    Ok(Event { records, bytes, millis_behind_latest: u64::try_from(event.millis_behind_latest).unwrap_or(0), next })
+    Ok((records, bytes))
 }
 
 fn read_record(record: types::Record) -> Result<Record, Cause> {

@@ -38,6 +38,8 @@ fn every_default_that_the_template_shows_is_the_one_in_force() {
                     "drain_grace",
                     "deaggregate",
                     "subscription",
+                    "mode",
+                    "on_loss",
                     "target_bytes",
                     "max_wait",
                     "level",
@@ -86,6 +88,12 @@ fn a_wrong_value_names_the_setting_the_value_and_the_choices() {
             "subscription = \"java\"\napplication =",
             "source.subscription: \"java\" is none of direct and sdk",
         ),
+        (
+            "application =",
+            "mode = \"pull\"\napplication =",
+            "source.mode: \"pull\" is none of auto, fan-out and polling",
+        ),
+        ("application =", "on_loss = \"skip\"\napplication =", "source.on_loss: \"skip\" is none of halt and continue"),
         ("application =", "handoff_timeout = \"1h\"\napplication =", "source.handoff_timeout"),
         ("application =", "budget = \"1KiB\"\napplication =", "source.budget"),
         ("\"orders\"", "\"arn:aws:kinesis:eu-west-1:0:stream/orders\"", "a name is wanted"),
@@ -118,4 +126,13 @@ fn the_sdk_can_be_left_to_read_subscriptions() {
     let text = MINIMAL.replace("application =", "subscription = \"sdk\"\napplication =");
     assert_eq!(parse(&text, Path::new("."), "w").unwrap().consumer.subscription, SubscriptionKind::Sdk);
     assert_eq!(parse(MINIMAL, Path::new("."), "w").unwrap().consumer.subscription, SubscriptionKind::Direct);
+}
+
+#[test]
+fn polling_and_going_on_after_a_loss_are_settings() {
+    let text = MINIMAL.replace("application =", "mode = \"polling\"\non_loss = \"continue\"\napplication =");
+    let consumer = parse(&text, Path::new("."), "w").unwrap().consumer;
+    assert_eq!((consumer.mode, consumer.on_loss), (Mode::Polling, OnLoss::Continue));
+    let consumer = parse(MINIMAL, Path::new("."), "w").unwrap().consumer;
+    assert_eq!((consumer.mode, consumer.on_loss), (Mode::Auto, OnLoss::Halt));
 }

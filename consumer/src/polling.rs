@@ -1,0 +1,109 @@
+//! Reading a shard by GetRecords, for streams on which no fan-out consumer can be registered.
+//!
+//! All applications that poll share five calls a second and 2 MB/s of a shard, and a call may bring 10 MB, after which the
+//! shard refuses calls until its two megabytes a second have made up for them. Five minutes end a shard iterator.
+//!
+//! An answer without records brings no sequence number. The checkpoint of an idle shard therefore stays where it is: GetRecords
+//! begins at the oldest record when that position is trimmed, so nothing is lost by it.
+
+mod pace;
+
+use crate::stream::{Stream, read_children};
+use crate::subscription::{Cause, Event, Events, From, Next, Source, read_records};
+use crate::topology::Shard;
+use alluvial_record::{Checkpoint, ShardId};
+use alluvial_runtime::exit::chain;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::operation::get_shard_iterator::builders::GetShardIteratorFluentBuilder;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{ChildShard, ShardIteratorType};
+use pace::next_call_in;
+use tokio::time::{Instant, sleep_until};
+
+/// Polls the shards of a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Polling {
+    client: Client,
+    stream: Stream,
+}
+
+/// Polling of one shard, with a position.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    client: Client,
+    stream: Stream,
+    shard: ShardId,
+    iterator: String,
+    next_call: Instant,
+}
+
+impl Polling {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { client: stream.client_without_retries(), stream }
+    }
+}
+
+impl Source for Polling {
+    type Events = Poller;
+
+    async fn open(&self, shard: &ShardId, from: &From) -> Result<Poller, Cause> {
+        let call = self.client.get_shard_iterator().stream_name(self.stream.name()).shard_id(shard.as_str());
+        let answer =
+            starting_at(call, from).send().await.map_err(|error| Cause::of_code(error.code(), chain(&error)))?;
+        let iterator = answer.shard_iterator.ok_or_else(|| Cause::Failed("no shard iterator in the answer".into()))?;
+        let (client, stream, shard) = (self.client.clone(), self.stream.clone(), shard.clone());
+        Ok(Poller { client, stream, shard, iterator, next_call: Instant::now() })
+    }
+}
+
+fn starting_at(call: GetShardIteratorFluentBuilder, from: &From) -> GetShardIteratorFluentBuilder {
+    match from {
+        From::Continuation(number) => {
+            call.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).starting_sequence_number(number)
+        }
+        From::Checkpoint(Checkpoint::At(position)) => call
+            .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+            .starting_sequence_number(position.sequence.to_string()),
+        From::Checkpoint(Checkpoint::AtTimestamp(millis)) => call
+            .shard_iterator_type(ShardIteratorType::AtTimestamp)
+            .timestamp(DateTime::from_millis(i64::try_from(*millis).unwrap_or(i64::MAX))),
+        From::Checkpoint(Checkpoint::TrimHorizon) => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+        From::Checkpoint(Checkpoint::Latest | Checkpoint::ShardEnd) => {
+            call.shard_iterator_type(ShardIteratorType::Latest)
+        }
+    }
+}
+
+impl Events for Poller {
+    /// What the next call brings, maybe no records. Waits until the call is due.
+    async fn next(&mut self) -> Result<Option<Event>, Cause> {
+        sleep_until(self.next_call).await;
+        let asked = Instant::now();
+        let answer = self.client.get_records().shard_iterator(&self.iterator).send().await;
+        let page = answer.map_err(|error| Cause::of_code(error.code(), chain(&error)))?;
+        let millis_behind_latest = page.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0);
+        let continuation = page.records.last().map(|record| record.sequence_number.clone());
+        let (records, bytes) = read_records(page.records)?;
+        let next = match page.next_shard_iterator {
+            Some(iterator) => {
+                self.iterator = iterator;
+                self.next_call = asked + next_call_in(millis_behind_latest, bytes);
+                continuation.map_or(Next::Unmoved, Next::Continuation)
+            }
+            None => Next::ShardEnd(self.children(&page.child_shards.unwrap_or_default()).await?),
+        };
+        Ok(Some(Event { records, bytes, millis_behind_latest, next }))
+    }
+}
+
+impl Poller {
+    /// The children that the last answer names, or that the stream lists.
+    async fn children(&self, named: &[ChildShard]) -> Result<Vec<Shard>, Cause> {
+        if !named.is_empty() {
+            return read_children(named).map_err(|error| Cause::Failed(chain(&error)));
+        }
+        let listed = self.stream.shards_after(Instant::now()).await.map_err(|error| Cause::Failed(chain(&error)))?;
+        Ok(listed.iter().filter(|shard| shard.parents.contains(&self.shard)).cloned().collect())
+    }
+}
