@@ -63,6 +63,8 @@ pub(crate) struct Fleet<'a> {
     world: &'a World,
     clock: EmulatedClock,
     places: Vec<Place>,
+    /// A setting of the workers.
+    renew_between: &'static str,
     pub(crate) stops: Vec<Stop>,
     pub(crate) exits: Vec<Exit>,
     /// Logs of workers that have ended, by name.
@@ -71,10 +73,11 @@ pub(crate) struct Fleet<'a> {
 
 impl<'a> Fleet<'a> {
     /// Starts all workers.
-    pub(crate) fn start(world: &'a World, clock: EmulatedClock) -> Self {
+    pub(crate) fn start(world: &'a World, clock: EmulatedClock, renew_between: &'static str) -> Self {
         let place = |_| Place { name: String::new(), starts: 0, daemon: None, frozen_since: None };
         let places = (0..WORKERS).map(place).collect();
-        let mut fleet = Self { world, clock, places, stops: Vec::new(), exits: Vec::new(), logs: BTreeMap::new() };
+        let mut fleet =
+            Self { world, clock, places, renew_between, stops: Vec::new(), exits: Vec::new(), logs: BTreeMap::new() };
         (0..WORKERS).for_each(|worker| fleet.start_worker(worker));
         fleet
     }
@@ -93,11 +96,12 @@ impl<'a> Fleet<'a> {
         // The failover time is short to be met often. A handoff waits for Firehose, which may refuse for some seconds.
         let settings = format!(
             "[source]\nstream = \"orders\"\napplication = \"enricher\"\nworker = \"{name}\"\nfailover = \"{}ms\"\n\
-             checkpoint_interval = \"{}ms\"\nhandoff_timeout = \"15s\"\ndrain_grace = \"15s\"\n\
+             checkpoint_interval = \"{}ms\"\nhandoff_timeout = \"15s\"\nrenew_between = {}\ndrain_grace = \"15s\"\n\
              [pack]\nmax_wait = \"{}ms\"\nmetadata = \"columns\"\n\
              [sink]\ntype = \"firehose\"\ndelivery_stream = \"orders-raw\"\n[on_error]\ndead_letter = \"dead\"\n",
             FAILOVER.as_millis(),
             CHECKPOINT_INTERVAL.as_millis(),
+            self.renew_between,
             MAX_WAIT.as_millis()
         );
         let config = self.world.path(&format!("{name}.toml"));
@@ -218,6 +222,11 @@ impl<'a> Fleet<'a> {
         let merge = merge.shard_to_merge(shards[lower].shard_id());
         merge.adjacent_shard_to_merge(shards[lower + 1].shard_id()).send().await.expect("a merge");
     }
+}
+
+/// How many subscriptions these workers replaced by their successors, by their own logs.
+pub(crate) fn renewals(logs: &BTreeMap<String, String>) -> usize {
+    logs.values().map(|log| log.matches("subscription is renewed").count()).sum()
 }
 
 /// First and last hash key.

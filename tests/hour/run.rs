@@ -33,7 +33,7 @@ pub(crate) async fn run(script: &Script) {
     let world = World::start_at_speed(SHARDS, SPEED).await;
     let clock = EmulatedClock::read(&world).await;
     world.set_faults(&script.plan()).await;
-    let mut fleet = Fleet::start(&world, clock);
+    let mut fleet = Fleet::start(&world, clock, script.renew_between());
     let enough = CancellationToken::new();
     let random = fastrand::Rng::with_seed(script.seed);
     let (puts, ()) = tokio::join!(put_until(&world, &clock, random, &enough), async {
@@ -53,7 +53,10 @@ pub(crate) async fn run(script: &Script) {
     let history = gather(&world, puts, &mut fleet).await;
     found.extend(checks::all(&history, bounds()));
     found.extend(never_met(script, &history, clock.now_millis()));
+    let renewals = fleet::renewals(&fleet.logs);
+    found.extend((renewals == 0).then(|| asleep("subscriptions are renewed", clock.now_millis(), "renewal")));
     summarise(&history);
+    eprintln!("{renewals} subscriptions renewed");
     let report = report(script, clock.began_millis(), &found);
     if !report.is_empty() {
         let logs = keep_logs(&fleet.logs, script.seed);
@@ -152,15 +155,14 @@ async fn gather(world: &World, puts: Vec<Put>, fleet: &mut Fleet<'_>) -> History
 
 /// The test is awake: every kind of fault took effect.
 fn never_met(script: &Script, history: &History, at: u64) -> Vec<Violation> {
-    let violation = |kind: &str| Violation {
-        rule: "every kind of fault is met",
-        at,
-        shard: "none".into(),
-        record: kind.to_owned(),
-        detail: "took no effect in the whole run".into(),
-    };
     let never = script.never_met(history.fired.iter().map(|fired| fired.fault.as_str()));
-    never.into_iter().map(violation).collect()
+    never.into_iter().map(|kind| asleep("every kind of fault is met", at, kind)).collect()
+}
+
+/// Something that must happen, and did not.
+fn asleep(rule: &'static str, at: u64, what: &str) -> Violation {
+    let detail = "took no effect in the whole run".into();
+    Violation { rule, at, shard: "none".into(), record: what.to_owned(), detail }
 }
 
 fn summarise(history: &History) {

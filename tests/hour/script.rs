@@ -282,6 +282,12 @@ impl Script {
         })
     }
 
+    /// The ages at which subscriptions are renewed, as the setting has it. Those of an hour end after 20 s, and some are to; those of
+    /// a short script are cut by most of its faults.
+    pub(crate) fn renew_between(&self) -> &'static str {
+        if self.length < SHORT { "[\"5s\", \"8s\"]" } else { "[\"5s\", \"30s\"]" }
+    }
+
     /// The last step that began by then.
     pub(crate) fn step_before(&self, at: Duration) -> Option<usize> {
         self.steps.iter().rposition(|step| step.at <= at)
