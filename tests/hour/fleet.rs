@@ -2,7 +2,7 @@
 
 use crate::history::{Exit, Lease, Mark, Stop};
 use crate::script::{Act, FAILOVER, SPEED, Script, WORKERS, clock};
-use alluvial_tests::{Daemon, World, bin};
+use alluvial_tests::{Daemon, World, bin, eventually};
 use aws_sdk_kinesis::types::Shard;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Time that a worker has after SIGTERM (INV-13): a container is killed after 30 s.
 const EXIT_LIMIT: Duration = Duration::from_secs(25);
+/// Time for a worker to say its first word.
+const START_LIMIT: Duration = Duration::from_secs(20);
 /// Times in the settings of the workers, by the machine's clock.
 pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -131,6 +133,8 @@ impl<'a> Fleet<'a> {
     /// SIGTERM, and what came of it.
     async fn terminate(&mut self, worker: usize) {
         let (worker, daemon) = self.take(worker);
+        // A signal in the first moments of a process ends it before it listens, and is no test of how it stops.
+        eventually("first words of a worker", START_LIMIT, || async { (!daemon.log().is_empty()).then_some(()) }).await;
         let at = self.clock.now_millis();
         // The outer limit decides, so that a worker that hangs is a violation with its seed, and not a panic.
         let ended = timeout(EXIT_LIMIT, daemon.terminate(EXIT_LIMIT * 2)).await;
