@@ -3,7 +3,8 @@
 //! **What is scaled.** The emulator's clock runs 15 times as fast as the machine's: the five minutes of a subscription, heartbeats,
 //! Kinesis's five seconds between two subscriptions, Firehose's buffers, and the times of its fault plan. An hour takes four minutes.
 //! **What is not**: all timers of the workers (renewals, failover, checkpoints, watchdogs, backoff, drains), DynamoDB, S3, TLS and the
-//! rate of the producer. The failover time is set to 3 s instead of 10 s, so that it is met as often as subscriptions end.
+//! rate of the producer. The failover time is set to 3 s instead of 10 s, so that it is met as often as subscriptions end, and
+//! subscriptions are renewed at ages that lie on both sides of their end.
 //!
 //! `HOUR_SEED=7` plays another script; it is printed first. The processes' own timing is not part of the seed.
 
