@@ -49,6 +49,7 @@ struct Source {
     drain_grace: Option<String>,
     deaggregate: Option<bool>,
     subscription: Option<String>,
+    renew_between: Option<[String; 2]>,
     mode: Option<String>,
     on_loss: Option<String>,
 }
@@ -145,6 +146,18 @@ fn one_of(name: &'static str, given: &str, names: &str) -> InvalidSetting {
     InvalidSetting::new(name, format!("{given:?} is none of {names}"))
 }
 
+/// The ages between which a subscription is renewed. Kinesis takes a new one of a shard five seconds after the last.
+fn parse_renewal(between: &[String; 2]) -> Result<(Duration, Duration), InvalidSetting> {
+    const NAME: &str = "source.renew_between";
+    let time = |text: &String| parse_duration(text).map_err(|why| InvalidSetting::new(NAME, why));
+    let (least, most) = (time(&between[0])?, time(&between[1])?);
+    if least < Duration::from_secs(5) || least > most || most > Duration::from_secs(86_400) {
+        let why = format!("{between:?} is no range from 5s to 24h; write the lesser age first");
+        return Err(InvalidSetting::new(NAME, why));
+    }
+    Ok((least, most))
+}
+
 impl Source {
     /// What concerns the way in which records are read.
     fn check_reading(&self, settings: &mut Settings) -> Result<(), InvalidSetting> {
@@ -153,6 +166,9 @@ impl Source {
             Some("sdk") => SubscriptionKind::Sdk,
             Some(other) => return Err(one_of("source.subscription", other, "direct and sdk")),
         };
+        if let Some(between) = &self.renew_between {
+            settings.renew_between = parse_renewal(between)?;
+        }
         settings.mode = match self.mode.as_deref() {
             None | Some("auto") => Mode::Auto,
             Some("fan-out") => Mode::FanOut,

@@ -9,6 +9,20 @@ pub fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// The cargo that runs the tests. What it told them about their own package is left out: build scripts watch it, and would run again
+/// in this build, and in the next one by hand.
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace_root());
+    let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| own.iter().any(|prefix| name.starts_with(prefix))) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// The path of a binary of this workspace: `alluvial`, `loadgen` or `compact`.
 ///
 /// Built in the profile of the tests, unless `cargo test` has built it already.
@@ -20,8 +34,8 @@ pub fn bin(name: &str) -> PathBuf {
     let folder = FOLDER.get_or_init(|| {
         // target/<profile>/deps/<test>: the binaries lie beside `deps`.
         let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(workspace_root()).args(["build", "--quiet", "--bins", "--workspace"]);
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--bins", "--workspace"]);
         if folder.ends_with("release") {
             build.arg("--release");
         }
@@ -39,8 +53,8 @@ pub fn example(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(workspace_root()).args(["build", "--quiet", "--examples", "--package", "alluvial-consumer"]);
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--examples", "--package", "alluvial-consumer"]);
         if folder.ends_with("release") {
             build.arg("--release");
         }

@@ -33,7 +33,8 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn start(command: Command) -> Self {
+    /// Starts `command`, and keeps what it logs.
+    pub fn start(command: Command) -> Self {
         Self::start_printing(command, Stdio::null())
     }
 

@@ -165,6 +165,19 @@ impl World {
         rows.sum()
     }
 
+    /// What a path of the emulator's control path answers, such as `faults/log`: one value a line.
+    pub async fn journal(&self, path: &str) -> Vec<serde_json::Value> {
+        let answer = self.control("GET", path, "").await;
+        assert!(answer.contains(" 200 "), "{path}: {answer}");
+        answer.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Ends every subscription, as if its five minutes were over.
+    pub async fn expire_subscriptions(&self) {
+        let answer = self.control("POST", "kinesis/expire-subscriptions", "").await;
+        assert!(answer.contains(" 200 "), "{answer}");
+    }
+
     async fn control(&self, method: &str, path: &str, body: &str) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut connection = tokio::net::TcpStream::connect(&self.control).await.unwrap();

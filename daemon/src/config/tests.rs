@@ -38,6 +38,7 @@ fn every_default_that_the_template_shows_is_the_one_in_force() {
                     "drain_grace",
                     "deaggregate",
                     "subscription",
+                    "renew_between",
                     "mode",
                     "on_loss",
                     "target_bytes",
@@ -94,6 +95,9 @@ fn a_wrong_value_names_the_setting_the_value_and_the_choices() {
             "source.mode: \"pull\" is none of auto, fan-out and polling",
         ),
         ("application =", "on_loss = \"skip\"\napplication =", "source.on_loss: \"skip\" is none of halt and continue"),
+        ("application =", "renew_between = [\"4s\", \"9s\"]\napplication =", "source.renew_between: [\"4s\", \"9s\"]"),
+        ("application =", "renew_between = [\"9s\", \"8s\"]\napplication =", "the lesser age first"),
+        ("application =", "renew_between = [\"9s\"]\napplication =", "renew_between"),
         ("application =", "handoff_timeout = \"1h\"\napplication =", "source.handoff_timeout"),
         ("application =", "budget = \"1KiB\"\napplication =", "source.budget"),
         ("\"orders\"", "\"arn:aws:kinesis:eu-west-1:0:stream/orders\"", "a name is wanted"),
@@ -135,4 +139,11 @@ fn polling_and_going_on_after_a_loss_are_settings() {
     assert_eq!((consumer.mode, consumer.on_loss), (Mode::Polling, OnLoss::Continue));
     let consumer = parse(MINIMAL, Path::new("."), "w").unwrap().consumer;
     assert_eq!((consumer.mode, consumer.on_loss), (Mode::Auto, OnLoss::Halt));
+}
+
+#[test]
+fn the_age_at_which_subscriptions_are_renewed_is_a_setting() {
+    let text = MINIMAL.replace("application =", "renew_between = [\"5s\", \"2m\"]\napplication =");
+    let between = parse(&text, Path::new("."), "w").unwrap().consumer.renew_between;
+    assert_eq!(between, (Duration::from_secs(5), Duration::from_secs(120)));
 }

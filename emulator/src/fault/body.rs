@@ -97,8 +97,9 @@ impl FaultyBody {
         for shot in std::mem::take(&mut self.shots) {
             match shot.effect().map(|effect| (effect, effect.point().and_then(reached))) {
                 Some((effect, Some(offset))) => {
-                    self.around.faults.took_effect(&shot);
-                    self.strike(effect, offset);
+                    if self.strike(effect, offset, until - from) {
+                        self.around.faults.took_effect(&shot);
+                    }
                 }
                 _ => waiting.push(shot),
             }
@@ -106,9 +107,16 @@ impl FaultyBody {
         self.shots = waiting;
     }
 
-    /// Does `effect` to the frame that is sent next; `offset` bytes into it, or to the whole of it.
-    fn strike(&mut self, effect: &Effect, offset: Option<usize>) {
-        let Some(Step::Send(frame)) = self.steps.pop_back() else { return };
+    /// Does `effect` to the frame that is sent next; `offset` bytes into the whole of it, or to all of it. Returns whether
+    /// there is anything left to do it to.
+    fn strike(&mut self, effect: &Effect, offset: Option<usize>, whole: u64) -> bool {
+        // A fault before it has ended the stream within this frame. To take that back would lose the frame, and go on.
+        let Some(Step::Send(frame)) = self.steps.pop_back_if(|step| matches!(step, Step::Send(_))) else {
+            return false;
+        };
+        // A fault before it may have sent the beginning of the frame.
+        let sent = usize::try_from(whole).map_or(0, |whole| whole.saturating_sub(frame.len()));
+        let offset = offset.map(|offset| offset.saturating_sub(sent));
         match effect {
             Effect::Delay(Delay { r#for, .. }) => {
                 let (clock, span) = (self.around.clock.clone(), r#for.0);
@@ -125,7 +133,8 @@ impl FaultyBody {
                 self.steps.push_back(Step::Silence);
             }
             Effect::Cut(CutEffect { how, in_frame, .. }) => {
-                self.send_part(&frame, offset.or_else(|| in_frame.then(|| frame.len() / 2)));
+                let offset = offset.or_else(|| in_frame.then(|| frame.len() / 2));
+                self.send_part(&frame, offset);
                 self.pause();
                 self.cut(*how, &frame, offset);
             }
@@ -145,6 +154,7 @@ impl FaultyBody {
             }
             _ => self.steps.push_back(Step::Send(frame)),
         }
+        true
     }
 
     fn cut(&mut self, how: How, frame: &Bytes, offset: Option<usize>) {
@@ -223,3 +233,6 @@ impl HttpBody for FaultyBody {
         if self.events { SizeHint::default() } else { self.inner.size_hint() }
     }
 }
+
+#[cfg(test)]
+mod tests;

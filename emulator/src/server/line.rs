@@ -29,7 +29,7 @@ pub(crate) struct Line(Arc<watch::Sender<Fate>>);
 
 impl Line {
     /// A connection that lives.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Fate::Lives)))
     }
 
