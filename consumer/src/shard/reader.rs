@@ -247,6 +247,9 @@ impl<'a> Reader<'a> {
             let place = batches.reserve().await.map_err(|_| Closed)?;
             self.held.may_deliver().await;
             self.status.hand_out(first, &records);
+            // Known before the records are: an acknowledgement may follow at once.
+            let handed_out = first.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            self.tip.send_modify(|tip| tip.handed_out = handed_out);
             place.send(Batch { first, records, _share: share });
             Ok(())
         });
