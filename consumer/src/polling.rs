@@ -49,7 +49,7 @@ impl Source for Polling {
 
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Poller, Cause> {
         let call = self.client.get_shard_iterator().stream_name(self.stream.name()).shard_id(shard.as_str());
-        let send = || starting_at(call.clone(), from).send();
+        let send = || Box::pin(starting_at(call.clone(), from).send());
         let sent = match send().await {
             Err(error) if time_is_refused(&error) => send().await,
             sent => sent,
@@ -84,7 +84,7 @@ impl Events for Poller {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         sleep_until(self.next_call).await;
         let asked = Instant::now();
-        let send = || self.client.get_records().shard_iterator(&self.iterator).send();
+        let send = || Box::pin(self.client.get_records().shard_iterator(&self.iterator).send());
         let answer = match send().await {
             Err(error) if time_is_refused(&error) => send().await,
             answer => answer,

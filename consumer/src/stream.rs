@@ -203,7 +203,7 @@ impl Stream {
                     // CREATING will be ACTIVE; DELETING will be gone, and is registered then.
                     Some(_) => tokio::time::sleep(CONSUMER_POLL).await,
                     None => {
-                        if let Some(error) = self.register(consumer).await? {
+                        if let Some(error) = Box::pin(self.register(consumer)).await? {
                             throttled = Some(error);
                             tokio::time::sleep(THROTTLED_PAUSE).await;
                         }
