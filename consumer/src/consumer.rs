@@ -102,6 +102,7 @@ impl Consumer {
             registration,
             losses: status.losses().clone(),
             leases: clients.leases,
+            clock: clock.clone(),
         });
         Ok(Self { shared, status, feeds, clock, random })
     }

@@ -128,17 +128,18 @@ pub(crate) fn unread_parents(shards: &[Shard], leases: &[Lease], missing: &[Leas
 }
 
 /// True when a shard that was read on from `passed` begins later than it should: the record at `passed` itself does not
-/// come first, and the first one lies within a hundredth of the end of retention, where records are being trimmed.
+/// come first, and the first one, which arrived `age_millis` ago, lies within a hundredth of the end of retention, where
+/// records are being trimmed.
 ///
 /// Of a shard that brings a record an hour, the checkpoint may be trimmed and nothing lost: its first record then lies
 /// anywhere within retention.
 pub(crate) fn begins_late(
     passed: SequenceNumber,
     first: SequenceNumber,
-    behind_millis: u64,
+    age_millis: u64,
     retention_millis: u64,
 ) -> bool {
-    first > passed && behind_millis >= retention_millis.saturating_sub(retention_millis / 100)
+    first > passed && age_millis >= retention_millis.saturating_sub(retention_millis / 100)
 }
 
 #[cfg(test)]

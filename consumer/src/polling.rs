@@ -9,7 +9,7 @@
 mod pace;
 
 use crate::stream::{Stream, read_children};
-use crate::subscription::{Cause, Event, Events, From, Next, Source, read_records};
+use crate::subscription::{Cause, Event, Events, From, Next, Source, read_records, time_is_refused};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::exit::chain;
@@ -49,8 +49,12 @@ impl Source for Polling {
 
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Poller, Cause> {
         let call = self.client.get_shard_iterator().stream_name(self.stream.name()).shard_id(shard.as_str());
-        let answer =
-            starting_at(call, from).send().await.map_err(|error| Cause::of_code(error.code(), chain(&error)))?;
+        let send = || Box::pin(starting_at(call.clone(), from).send());
+        let sent = match send().await {
+            Err(error) if time_is_refused(&error) => send().await,
+            sent => sent,
+        };
+        let answer = sent.map_err(|error| Cause::of_code(error.code(), chain(&error)))?;
         let iterator = answer.shard_iterator.ok_or_else(|| Cause::Failed("no shard iterator in the answer".into()))?;
         let (client, stream, shard) = (self.client.clone(), self.stream.clone(), shard.clone());
         Ok(Poller { client, stream, shard, iterator, next_call: Instant::now() })
@@ -80,7 +84,11 @@ impl Events for Poller {
     async fn next(&mut self) -> Result<Option<Event>, Cause> {
         sleep_until(self.next_call).await;
         let asked = Instant::now();
-        let answer = self.client.get_records().shard_iterator(&self.iterator).send().await;
+        let send = || Box::pin(self.client.get_records().shard_iterator(&self.iterator).send());
+        let answer = match send().await {
+            Err(error) if time_is_refused(&error) => send().await,
+            answer => answer,
+        };
         let page = answer.map_err(|error| Cause::of_code(error.code(), chain(&error)))?;
         let millis_behind_latest = page.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0);
         let continuation = page.records.last().map(|record| record.sequence_number.clone());
@@ -105,5 +113,49 @@ impl Poller {
         }
         let listed = self.stream.shards_after(Instant::now()).await.map_err(|error| Cause::Failed(chain(&error)))?;
         Ok(listed.iter().filter(|shard| shard.parents.contains(&self.shard)).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::script::{self, Answer, record_json};
+
+    const ITERATOR: &str = r#"{"ShardIterator":"i"}"#;
+
+    async fn poller(answers: &[Answer]) -> Result<Poller, Cause> {
+        let (client, _) = script::client(&[&[script::stream_summary()], answers].concat());
+        let stream = Stream::find(client, "s").await.unwrap();
+        Polling::new(stream).open(&"a".into(), &From::Checkpoint(Checkpoint::TrimHorizon)).await
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_wrong_is_corrected_by_the_answer() {
+        let refusal = || Answer::refusal(400, "InvalidSignatureException").dated("Sat, 02 Jan 2100 12:00:00 GMT");
+        let page = format!(
+            r#"{{"Records":[{}],"NextShardIterator":"j","MillisBehindLatest":0}}"#,
+            record_json(7, "k", b"one")
+        );
+        let mut poller = poller(&[refusal(), Answer::json(ITERATOR), refusal(), Answer::json(&page)]).await.unwrap();
+        let event = poller.next().await.unwrap().unwrap();
+        assert!(matches!(event.next, Next::Continuation(number) if number == "7"));
+        assert!(matches!(self::poller(&[refusal(), refusal()]).await, Err(Cause::Denied(_))), "a key that is wrong");
+    }
+
+    #[tokio::test]
+    async fn a_child_without_parents_is_no_end_of_the_shard() {
+        let last = |parents: &str| {
+            format!(
+                r#"{{"Records":[],"MillisBehindLatest":0,"ChildShards":[{{"ShardId":"b","ParentShards":[{parents}],
+                "HashKeyRange":{{"StartingHashKey":"0","EndingHashKey":"9"}}}}]}}"#
+            )
+        };
+        for (parents, ends) in [(r#""a""#, true), ("", false)] {
+            let mut poller = poller(&[Answer::json(ITERATOR), Answer::json(&last(parents))]).await.unwrap();
+            match poller.next().await {
+                Ok(Some(Event { next: Next::ShardEnd(children), .. })) => assert!(ends && children.len() == 1),
+                other => assert!(!ends && matches!(other, Err(Cause::Failed(_))), "{other:?}"),
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::stream::Stream;
 use crate::subscription::AnySource;
 use crate::topology::ready_children;
 use alluvial_record::{Checkpoint, ShardId};
+use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
 use reader::ReadEnd;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) losses: Losses,
     pub(crate) leases: LeaseTable,
     pub(crate) budget: Budget,
+    pub(crate) clock: Clock,
 }
 
 /// How far a shard has been read, for the checkpoints of one that brings no records.

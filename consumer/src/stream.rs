@@ -203,7 +203,7 @@ impl Stream {
                     // CREATING will be ACTIVE; DELETING will be gone, and is registered then.
                     Some(_) => tokio::time::sleep(CONSUMER_POLL).await,
                     None => {
-                        if let Some(error) = self.register(consumer).await? {
+                        if let Some(error) = Box::pin(self.register(consumer)).await? {
                             throttled = Some(error);
                             tokio::time::sleep(THROTTLED_PAUSE).await;
                         }
@@ -235,8 +235,11 @@ impl Stream {
             Err(error) => error,
         };
         match error.code() {
-            // Another worker registered it meanwhile.
-            Some("ResourceInUseException") => Ok(None),
+            // Another worker registered it meanwhile, and DescribeStreamConsumer may not know of it yet.
+            Some("ResourceInUseException") => {
+                tokio::time::sleep(CONSUMER_POLL).await;
+                Ok(None)
+            }
             Some("LimitExceededException") if self.has_all_consumers().await => {
                 let text = format!(
                     "stream {:?} has as many registered consumers as it may have; deregister one, or read by polling",
@@ -273,7 +276,10 @@ impl Stream {
     pub(crate) async fn consumer_status(&self, consumer: &str) -> Result<Option<(ConsumerStatus, String)>, Error> {
         let call = self.client.describe_stream_consumer().stream_arn(&self.arn).consumer_name(consumer);
         match call.send().await {
-            Ok(found) => Ok(found.consumer_description.map(|found| (found.consumer_status, found.consumer_arn))),
+            Ok(found) => {
+                let found = found.consumer_description.filter(|found| !found.consumer_arn.is_empty());
+                Ok(found.map(|found| (found.consumer_status, found.consumer_arn)))
+            }
             Err(error) => match error.as_service_error() {
                 Some(DescribeStreamConsumerError::ResourceNotFoundException(_)) => Ok(None),
                 _ => Err(failed(format!("describe consumer {consumer:?} (kinesis:DescribeStreamConsumer)"), error)),
@@ -309,8 +315,16 @@ pub(crate) fn read_children(children: &[types::ChildShard]) -> Result<Vec<Shard>
                 keys.map_or("", |keys| keys.ending_hash_key()),
             )
             .map_err(|error| Error::caused(ErrorKind::Fatal, format!("child shard {}", child.shard_id()), error))?;
-            let parents = child.parent_shards().iter().map(|parent| ShardId::from(parent.as_str())).collect();
+            let parents: Vec<ShardId> = child.parent_shards().iter().map(|parent| parent.as_str().into()).collect();
+            if parents.is_empty() {
+                // It would start without waiting for the other shard that it was merged from.
+                let text = format!("child shard {} without parents", child.shard_id());
+                return Err(Error::new(ErrorKind::Wait, text));
+            }
             Ok(Shard { id: child.shard_id().into(), parents, hash_keys, open: true })
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

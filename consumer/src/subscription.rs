@@ -14,7 +14,7 @@ mod next;
 #[cfg(any(test, feature = "conformance"))]
 mod raw;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod sdk;
 #[cfg(test)]
 mod signature;
@@ -25,7 +25,7 @@ pub(crate) use direct::Direct;
 pub(crate) use next::{Cause, Waits};
 #[cfg(any(test, feature = "conformance"))]
 pub use raw::RawSubscription;
-pub(crate) use sdk::{Sdk, read_records};
+pub(crate) use sdk::{Sdk, read_records, time_is_refused};
 
 use crate::feed::Record;
 use crate::polling::{Poller, Polling};

@@ -235,6 +235,68 @@ mod tests {
     }
 
     #[test]
+    fn a_merged_shard_whose_other_parent_has_passed_out_of_retention_waits_for_the_one_that_is_left() {
+        let (a, m) = (shard("a", &[], false), shard("m", &["a", "b"], true));
+        let reading = [lease(&a, Checkpoint::TrimHorizon)];
+        // Kinesis lists b no more, and no lease tells of it.
+        let made = missing_leases(&[a.clone(), m.clone()], &reading, StartPosition::Latest, 7);
+        assert_eq!(names(&made), [("m", Checkpoint::TrimHorizon)]);
+        let merged = &made[0];
+        assert!(!may_start(merged, &[reading.as_slice(), &made].concat()));
+        assert!(may_start(merged, &[lease(&a, Checkpoint::ShardEnd), merged.clone()]));
+    }
+
+    /// What a table with these leases lacks: shards and their parents, leases (`>` is at its beginning, `.` at its end), and the
+    /// leases that are made for a start at the beginning, and at LATEST. One at its own beginning is marked `>`, others `@`.
+    const SYNC: [(&str, &str, &str, &str); 8] = [
+        ("a b", "", "a> b>", "a@ b@"),
+        ("a b<a c<a", "", "a> b> c>", "b@ c@"),
+        ("a b<a c<a", "a>", "b> c>", "b> c>"),
+        ("a b<a c<a", "a. b>", "c>", "c>"),
+        ("a b<a c<a", "b> c>", "", ""),
+        ("a b m<a+b", "a. b>", "m>", "m>"),
+        ("a b<a c<b d<c", "b.", "c> d>", "c> d>"),
+        ("a b<a c", "b>", "c>", "c>"),
+    ];
+
+    #[test]
+    fn a_table_gets_the_leases_that_it_lacks_in_every_state_of_a_reshard() {
+        for (shards, leases, from_oldest, from_latest) in SYNC {
+            let parse = |text: &str| {
+                let (id, parents) = text.split_once('<').unwrap_or((text, ""));
+                let parents: Vec<&str> = parents.split('+').filter(|parent| !parent.is_empty()).collect();
+                // A shard is open when nothing came of it.
+                let open = !shards.split_whitespace().any(|other| {
+                    other.split_once('<').is_some_and(|(_, parents)| parents.split('+').any(|parent| parent == id))
+                });
+                shard(id, &parents, open)
+            };
+            let all: Vec<Shard> = shards.split_whitespace().map(parse).collect();
+            let known: Vec<Lease> = leases
+                .split_whitespace()
+                .map(|text| {
+                    let (id, at) = text.split_at(1);
+                    let shard = all.iter().find(|shard| shard.id.as_str() == id).unwrap();
+                    lease(shard, if at == "." { Checkpoint::ShardEnd } else { Checkpoint::TrimHorizon })
+                })
+                .collect();
+            for (start, wanted) in [(StartPosition::TrimHorizon, from_oldest), (StartPosition::Latest, from_latest)] {
+                let made: Vec<String> = missing_leases(&all, &known, start, 7)
+                    .iter()
+                    .map(|lease| {
+                        format!(
+                            "{}{}",
+                            lease.shard,
+                            if lease.checkpoint == Checkpoint::TrimHorizon { '>' } else { '@' }
+                        )
+                    })
+                    .collect();
+                assert_eq!(made.join(" "), wanted, "{shards} with {leases:?}, {start:?}");
+            }
+        }
+    }
+
+    #[test]
     fn latest_becomes_a_moment_and_a_moment_that_only_the_settings_know_is_taken_from_there() {
         let first = |checkpoint, start| first_position(checkpoint, start, 9);
         assert_eq!(first(Checkpoint::Latest, StartPosition::TrimHorizon), Checkpoint::AtTimestamp(9));

@@ -4,14 +4,17 @@
 
 mod aggregate;
 mod commands;
+mod contested;
 mod demo;
 mod errors;
 mod examples;
 mod fleet;
 mod fleet_rows;
+mod hours;
 mod http2;
 mod leases;
 mod loss;
+mod paused;
 mod polling;
 mod processor;
 mod reading;

@@ -38,7 +38,7 @@ pub(super) async fn keep(
         let due = tokio::select! {
             ack = acks.recv() => match ack {
                 Some(ack) => {
-                    progress.acknowledge(ack);
+                    take_note(held.shard(), &mut progress, ack, tips.borrow().handed_out);
                     status.set_acknowledged(progress.done());
                     continue;
                 }
@@ -46,7 +46,7 @@ pub(super) async fn keep(
             },
             () = abandon.cancelled() => {
                 while let Ok(ack) = acks.try_recv() {
-                    progress.acknowledge(ack);
+                    take_note(held.shard(), &mut progress, ack, tips.borrow().handed_out);
                 }
                 return progress;
             }
@@ -65,6 +65,17 @@ pub(super) async fn keep(
                     "checkpoint not written; tried again at the next interval");
             }
         }
+    }
+}
+
+/// Takes an acknowledgement of records of which `handed_out` were handed out. One of records that were not is a mistake of
+/// whoever sent it; taken, it would let the checkpoint pass records that nobody has seen.
+fn take_note(shard: &ShardId, progress: &mut Progress, ack: Ack, handed_out: u64) {
+    if ack.last < handed_out {
+        progress.acknowledge(ack);
+    } else {
+        tracing::error!(%shard, first = ack.first, last = ack.last, handed_out,
+            "an acknowledgement of records that were not handed out is ignored");
     }
 }
 
@@ -119,6 +130,19 @@ mod tests {
         let behind = Tip { handed_out: 2, continuation: Some("20".into()) };
         assert_eq!(idle_position(&behind, &progress), None, "nothing new");
         assert_eq!(idle_position(&Tip::default(), &Progress::default()), None);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_records_that_were_not_handed_out_is_ignored() {
+        let mut progress = Progress::default();
+        let mut acknowledge = |first, last, handed_out| {
+            take_note(&"a".into(), &mut progress, Ack { first, last, position: at(last) }, handed_out);
+            progress.position()
+        };
+        assert_eq!(acknowledge(0, 0, 0), None);
+        assert_eq!(acknowledge(0, 1, 2), Some(at(1)));
+        assert_eq!(acknowledge(2, 4, 4), Some(at(1)), "a part of it was");
+        assert_eq!(acknowledge(2, 3, 4), Some(at(3)));
     }
 
     #[test]

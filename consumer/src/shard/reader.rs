@@ -174,7 +174,8 @@ impl<'a> Reader<'a> {
                     return Led::To(end);
                 }
             }
-            let at_tip = event.millis_behind_latest == 0;
+            // Taken before the sink may hold the event back for hours.
+            let at_tip = (event.millis_behind_latest == 0).then(Instant::now);
             let mut admitted = admit(event.records, self.rules, self.passed);
             // A record keeps the whole buffer of its event, where records are slices of it.
             if !admitted.records.is_empty() {
@@ -186,7 +187,7 @@ impl<'a> Reader<'a> {
                 return Led::To(ReadEnd::Stopped);
             }
             self.passed = last.or(self.passed);
-            self.at_tip = at_tip.then(Instant::now);
+            self.at_tip = at_tip;
             match event.next {
                 Next::Continuation(number) => self.advance(number),
                 Next::Unmoved => {}
@@ -215,9 +216,14 @@ impl<'a> Reader<'a> {
     /// checkpoint is trimmed, and says nothing about it.
     fn find_late_beginning(&self, event: &Event) -> Option<Verdict> {
         let From::Checkpoint(Checkpoint::At(checkpoint)) = &self.from else { return None };
-        let first = event.records.first()?.position.sequence;
-        let retention = self.shared.stream.retention_millis();
-        if !begins_late(checkpoint.sequence, first, event.millis_behind_latest, retention) {
+        let first = event.records.first()?;
+        // The event is as far behind as its last record, and may hold all that there is.
+        let age = match first.arrived_millis {
+            0 => 0,
+            arrived => self.shared.clock.now_millis().saturating_sub(arrived),
+        };
+        let (first, age) = (first.position.sequence, age.max(event.millis_behind_latest));
+        if !begins_late(checkpoint.sequence, first, age, self.shared.stream.retention_millis()) {
             return None;
         }
         self.lose(Some(first), LossReason::Retention)
@@ -247,6 +253,9 @@ impl<'a> Reader<'a> {
             let place = batches.reserve().await.map_err(|_| Closed)?;
             self.held.may_deliver().await;
             self.status.hand_out(first, &records);
+            // Known before the records are: an acknowledgement may follow at once.
+            let handed_out = first.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            self.tip.send_modify(|tip| tip.handed_out = handed_out);
             place.send(Batch { first, records, _share: share });
             Ok(())
         });

@@ -1,6 +1,7 @@
 //! An HTTP client whose answers are written down beforehand, for tests of what reads them.
 
 use super::{AnyEvents, AnySource, Cause, Direct, Event, Events as _, From, Sdk, Source as _};
+use crate::registration::ConsumerArn;
 use alluvial_record::Checkpoint;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
@@ -17,13 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 /// The credentials of the sources.
-pub(super) const KEY_ID: &str = "AKIDEXAMPLE";
-pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-pub(super) const TOKEN: &str = "a session token";
+pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(crate) const TOKEN: &str = "a session token";
 
 /// What the body of an answer does.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Bytes(Vec<u8>),
     /// The connection breaks.
     Reset,
@@ -35,22 +36,32 @@ pub(super) enum Step {
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<Step>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<Step>,
 }
 
 impl Answer {
-    pub(super) fn stream(body: Vec<Step>) -> Self {
+    pub(crate) fn stream(body: Vec<Step>) -> Self {
         Self { status: 200, headers: vec![("content-type", "application/vnd.amazon.eventstream".into())], body }
     }
 
     /// A refusal as the service writes it.
-    pub(super) fn refusal(status: u16, code: &str) -> Self {
-        let body = format!(r#"{{"__type":"{code}","message":"refused"}}"#);
+    pub(crate) fn refusal(status: u16, code: &str) -> Self {
+        Self { status, ..Self::json(&format!(r#"{{"__type":"{code}","message":"refused"}}"#)) }
+    }
+
+    /// The same with the time of the service.
+    pub(crate) fn dated(mut self, date: &str) -> Self {
+        self.headers.push(("date", date.to_owned()));
+        self
+    }
+
+    /// An answer that is no stream.
+    pub(crate) fn json(body: &str) -> Self {
         let headers = vec![("content-type", "application/x-amz-json-1.1".into())];
-        Self { status, headers, body: vec![Step::Bytes(body.into_bytes())] }
+        Self { status: 200, headers, body: vec![Step::Bytes(body.into())] }
     }
 }
 
@@ -79,9 +90,9 @@ impl Body for ScriptedBody {
 
 /// Gives its answers in their order, and keeps the requests.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    pub(super) requests: Arc<Mutex<Vec<HttpRequest>>>,
+    pub(crate) requests: Arc<Mutex<Vec<HttpRequest>>>,
 }
 
 impl HttpConnector for Script {
@@ -97,37 +108,38 @@ impl HttpConnector for Script {
     }
 }
 
+/// A client that gets `answers` in their order and makes no retries.
+pub(crate) fn client(answers: &[Answer]) -> (Client, Script) {
+    let script = Script { answers: Arc::new(Mutex::new(answers.to_vec().into())), ..Script::default() };
+    let connector = SharedHttpConnector::new(script.clone());
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("eu-north-1"))
+        .credentials_provider(Credentials::new(KEY_ID, SECRET, Some(TOKEN.into()), None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build();
+    (Client::from_conf(config), script)
+}
+
 /// The sources under test, by name, with scripts of their own that give `answers`.
-pub(super) fn sources(answers: &[Answer]) -> [(&'static str, AnySource, Script); 2] {
+pub(crate) fn sources(answers: &[Answer]) -> [(&'static str, AnySource, Script); 2] {
     let scripted = |make: fn(Sdk) -> AnySource| {
-        let script = Script { answers: Arc::new(Mutex::new(answers.to_vec().into())), ..Script::default() };
-        let connector = SharedHttpConnector::new(script.clone());
-        let config = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::from_static("eu-north-1"))
-            .credentials_provider(Credentials::new(KEY_ID, SECRET, Some(TOKEN.into()), None, "test"))
-            .retry_config(RetryConfig::disabled())
-            .http_client(http_client_fn(move |_, _| connector.clone()))
-            .build();
-        (
-            make(Sdk::new(
-                Client::from_conf(config),
-                crate::registration::ConsumerArn::fixed("arn:aws:kinesis:eu-north-1:1:stream/s/consumer/c:1"),
-            )),
-            script,
-        )
+        let (client, script) = client(answers);
+        let arn = ConsumerArn::fixed("arn:aws:kinesis:eu-north-1:1:stream/s/consumer/c:1");
+        (make(Sdk::new(client, arn)), script)
     };
     let (sdk, sdk_script) = scripted(AnySource::Sdk);
     let (direct, direct_script) = scripted(|sdk| AnySource::Direct(Direct::new(sdk)));
     [("sdk", sdk, sdk_script), ("direct", direct, direct_script)]
 }
 
-pub(super) async fn open(source: &AnySource) -> Result<AnyEvents, Cause> {
+pub(crate) async fn open(source: &AnySource) -> Result<AnyEvents, Cause> {
     source.open(&"shardId-000000000000".into(), &From::Checkpoint(Checkpoint::TrimHorizon)).await
 }
 
 /// All events, and how they ended.
-pub(super) async fn read_all(source: &AnySource) -> (Vec<Event>, Result<(), Cause>) {
+pub(crate) async fn read_all(source: &AnySource) -> (Vec<Event>, Result<(), Cause>) {
     let mut events = Vec::new();
     let mut opened = match open(source).await {
         Ok(opened) => opened,
@@ -143,7 +155,7 @@ pub(super) async fn read_all(source: &AnySource) -> (Vec<Event>, Result<(), Caus
 }
 
 /// A message with text headers, as the SDK writes it.
-pub(super) fn message(headers: &[(&'static str, &str)], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn message(headers: &[(&'static str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut message = Message::new(Bytes::copy_from_slice(payload));
     for (name, value) in headers {
         message = message.add_header(Header::new(*name, HeaderValue::String((*value).to_owned().into())));
@@ -156,24 +168,24 @@ pub(super) fn message(headers: &[(&'static str, &str)], payload: &[u8]) -> Vec<u
 const JSON: (&str, &str) = (":content-type", "application/x-amz-json-1.1");
 
 /// An event of the type `name`.
-pub(super) fn event_of(name: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn event_of(name: &str, payload: &[u8]) -> Vec<u8> {
     message(&[(":message-type", "event"), (":event-type", name), JSON], payload)
 }
 
-pub(super) fn event(payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn event(payload: impl AsRef<[u8]>) -> Vec<u8> {
     event_of("SubscribeToShardEvent", payload.as_ref())
 }
 
-pub(super) fn initial_response() -> Vec<u8> {
+pub(crate) fn initial_response() -> Vec<u8> {
     event_of("initial-response", b"{}")
 }
 
-pub(super) fn exception(code: &str) -> Vec<u8> {
+pub(crate) fn exception(code: &str) -> Vec<u8> {
     message(&[(":message-type", "exception"), (":exception-type", code), JSON], br#"{"message":"as asked"}"#)
 }
 
 /// The JSON of a record as the service writes it.
-pub(super) fn record_json(sequence: u64, key: &str, data: &[u8]) -> String {
+pub(crate) fn record_json(sequence: u64, key: &str, data: &[u8]) -> String {
     let data = base64_simd::STANDARD.encode_to_string(data);
     format!(
         r#"{{"SequenceNumber":"{sequence}","ApproximateArrivalTimestamp":1.732504512{:03}E9,"Data":"{data}","PartitionKey":"{key}","EncryptionType":"NONE"}}"#,
@@ -182,7 +194,16 @@ pub(super) fn record_json(sequence: u64, key: &str, data: &[u8]) -> String {
 }
 
 /// The JSON of an event as the service writes it.
-pub(super) fn event_json(records: &[String], continuation: u64) -> String {
+pub(crate) fn event_json(records: &[String], continuation: u64) -> String {
     let records = records.join(",");
     format!(r#"{{"ContinuationSequenceNumber":"{continuation}","MillisBehindLatest":7,"Records":[{records}]}}"#)
+}
+
+/// The answer to DescribeStreamSummary.
+pub(crate) fn stream_summary() -> Answer {
+    Answer::json(
+        r#"{"StreamDescriptionSummary":{"StreamName":"s","StreamARN":"arn:aws:kinesis:eu-north-1:1:stream/s",
+        "StreamStatus":"ACTIVE","RetentionPeriodHours":24,"StreamCreationTimestamp":1795000000,"EnhancedMonitoring":[],
+        "OpenShardCount":1}}"#,
+    )
 }

@@ -108,7 +108,7 @@ fn stream_code(error: &SubscribeToShardEventStreamError) -> Option<&'static str>
 
 /// True when the clock of this machine may be wrong. The SDK has taken the right time from the answer, and signs the next
 /// request with it; it does not make one, for it does not retry here.
-pub(super) fn time_is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+pub(crate) fn time_is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     matches!(error.code(), Some("InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed"))
 }
 

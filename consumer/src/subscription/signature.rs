@@ -114,8 +114,7 @@ async fn every_source_signs_what_it_sends() {
 
 #[tokio::test]
 async fn a_clock_that_is_wrong_is_corrected_by_the_answer() {
-    let mut refusal = Answer::refusal(400, "InvalidSignatureException");
-    refusal.headers.push(("date", "Sat, 02 Jan 2100 12:00:00 GMT".into()));
+    let refusal = Answer::refusal(400, "InvalidSignatureException").dated("Sat, 02 Jan 2100 12:00:00 GMT");
     for (name, source, script) in script::sources(&[refusal, Answer::stream(vec![])]) {
         drop(script::open(&source).await.unwrap());
         let requests = script.requests.lock().unwrap();

@@ -102,10 +102,30 @@ async fn shard_ends_are_told_from_broken_events() {
         assert_eq!(end, Ok(()));
         assert_eq!(matches!(events[0].next, Next::ShardEnd(_)), ends, "{continuation} {children}");
     }
-    for (continuation, children) in [(null, "[]"), ("", "null"), (r#""ContinuationSequenceNumber":"","#, "[]")] {
+    let orphan = |parents: &str| {
+        format!(r#"[{{"ShardId":"b",{parents}"HashKeyRange":{{"StartingHashKey":"0","EndingHashKey":"9"}}}}]"#)
+    };
+    for (continuation, children) in [
+        (null, "[]"),
+        ("", "null"),
+        (r#""ContinuationSequenceNumber":"","#, "[]"),
+        (null, &orphan("")),
+        (null, &orphan(r#""ParentShards":[],"#)),
+    ] {
         let (events, end) = agree(chunked(&[initial_response(), with(continuation, children)], 50)).await;
         assert!(events.is_empty() && matches!(end, Err(Cause::Failed(_))), "{continuation} {children}: {end:?}");
     }
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_shard_may_bring_records_too() {
+    let children =
+        r#"[{"ShardId":"b","ParentShards":["a"],"HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"9"}}]"#;
+    let records = [record_json(1, "k", b"one"), record_json(2, "k", b"two")].join(",");
+    let json = format!(r#"{{"Records":[{records}],"MillisBehindLatest":0,"ChildShards":{children}}}"#);
+    let (events, end) = agree(chunked(&[initial_response(), event(json)], 60)).await;
+    assert_eq!((sequences(&events), end), (vec!["1".to_owned(), "2".to_owned()], Ok(())));
+    assert!(matches!(&events[0].next, Next::ShardEnd(children) if children[0].parents == ["a".into()]));
 }
 
 /// Exceptions of the operation (API_SubscribeToShard), and one that nobody knows.
