@@ -11,7 +11,6 @@ use alluvial_benches::Result;
 use alluvial_consumer::{Clients, Consumer, DynamoLeases, LeaseTable, Settings, ShardFeed};
 use alluvial_runtime::aws::AwsArgs;
 use alluvial_runtime::clock::Clock;
-use alluvial_runtime::http2;
 use alluvial_runtime::shutdown::Shutdown;
 use handler::Handler;
 use says::{Mode, Says};
@@ -20,9 +19,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-
-/// Connections for at least so many shards, as the daemon has them.
-const LEAST_STREAMS: usize = 64;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -76,8 +72,7 @@ async fn connect(
     let summary = aws_sdk_kinesis::Client::new(&aws.control).describe_stream_summary().stream_name(&settings.stream);
     let summary = Box::pin(summary.send()).await?;
     let shards = summary.stream_description_summary().map_or(0, |summary| summary.open_shard_count());
-    let streams = usize::try_from(shards)?.saturating_mul(4).max(LEAST_STREAMS);
-    let subscriptions = aws.subscriptions(http2::Settings::for_streams(streams))?;
+    let subscriptions = aws.subscriptions(settings.connections(usize::try_from(shards)?))?;
     let table = DynamoLeases::new(aws_sdk_dynamodb::Client::new(&aws.control), &settings.consumer_name);
     let clients = Clients::new(&aws.control, &subscriptions, LeaseTable::Dynamo(table));
     Ok(Box::pin(Consumer::connect(settings, clients, Clock::system(), fastrand::Rng::new())).await?)

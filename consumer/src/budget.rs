@@ -13,14 +13,14 @@ pub struct Budget {
 /// A share of the budget, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 #[cfg(any(test, feature = "conformance"))]
 impl Share {
     /// A share of nothing.
     pub(crate) fn none() -> Self {
-        Self { _permit: None }
+        Self { permit: None }
     }
 }
 
@@ -36,9 +36,31 @@ impl Budget {
     /// Waits for `bytes`. A request above the whole budget takes all of it, so that the largest event still gets
     /// through, alone.
     pub(crate) async fn take(&self, bytes: usize) -> Share {
-        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit_bytes);
+        let wanted = u32::try_from(self.countable(bytes)).unwrap_or(self.limit_bytes);
         // The semaphore is never closed; an error would mean that nothing is left to bound.
-        Share { _permit: Arc::clone(&self.semaphore).acquire_many_owned(wanted).await.ok() }
+        Share { permit: Arc::clone(&self.semaphore).acquire_many_owned(wanted).await.ok() }
+    }
+
+    /// The share of something that has `bytes` after all. Less is given back at once. For more, `share` is given up first and
+    /// all of it waited for, since those who hold shares must never wait for one another.
+    pub(crate) async fn resize(&self, mut share: Share, bytes: usize) -> Share {
+        let wanted = self.countable(bytes);
+        match &mut share.permit {
+            Some(permit) if permit.num_permits() > wanted => {
+                drop(permit.split(permit.num_permits() - wanted));
+                share
+            }
+            Some(permit) if permit.num_permits() == wanted => share,
+            _ => {
+                drop(share);
+                self.take(bytes).await
+            }
+        }
+    }
+
+    /// Bytes as they count: at most the whole budget.
+    fn countable(&self, bytes: usize) -> usize {
+        bytes.min(self.limit_bytes())
     }
 
     /// Bytes that may wait at one time.
@@ -69,6 +91,25 @@ mod tests {
         let oversize = budget.take(5_000).await;
         assert_eq!(budget.used_bytes(), 100);
         drop(oversize);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_share_that_shrinks_gives_back_and_one_that_grows_waits_without_holding_anything() {
+        let budget = Budget::new(100);
+        let share = budget.take(5_000).await;
+        let share = budget.resize(share, 30).await;
+        assert_eq!(budget.used_bytes(), 30);
+        let other = budget.take(50).await;
+        let mut growing = std::pin::pin!(budget.resize(share, 60));
+        assert!(growing.as_mut().now_or_never().is_none(), "110 bytes do not fit");
+        assert_eq!(budget.limit_bytes() - budget.semaphore.available_permits(), 100, "what is free is kept for it");
+        drop(other);
+        let share = growing.await;
+        assert_eq!(budget.used_bytes(), 60);
+        let share = budget.resize(share, 5_000).await;
+        assert_eq!(budget.used_bytes(), 100);
+        drop(budget.resize(share, 0).await);
         assert_eq!(budget.used_bytes(), 0);
     }
 }

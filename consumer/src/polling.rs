@@ -9,7 +9,7 @@
 mod pace;
 
 use crate::stream::{Stream, read_children};
-use crate::subscription::{Cause, Event, Events, From, Next, Source, read_records, time_is_refused};
+use crate::subscription::{Arrival, Cause, Event, Events, From, Next, Source, read_records, time_is_refused};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
 use alluvial_runtime::exit::chain;
@@ -80,8 +80,9 @@ fn starting_at(call: GetShardIteratorFluentBuilder, from: &From) -> GetShardIter
 }
 
 impl Events for Poller {
-    /// What the next call brings, maybe no records. Waits until the call is due.
-    async fn next(&mut self) -> Result<Option<Event>, Cause> {
+    /// What the next call brings, maybe no records. Waits until the call is due. A page is not announced: how large it will be,
+    /// nobody knows before it is there.
+    async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
         sleep_until(self.next_call).await;
         let asked = Instant::now();
         let send = || Box::pin(self.client.get_records().shard_iterator(&self.iterator).send());
@@ -99,9 +100,9 @@ impl Events for Poller {
                 self.next_call = asked + next_call_in(millis_behind_latest, bytes);
                 continuation.map_or(Next::Unmoved, Next::Continuation)
             }
-            None => Next::ShardEnd(self.children(&page.child_shards.unwrap_or_default()).await?),
+            None => Next::ShardEnd(Box::pin(self.children(&page.child_shards.unwrap_or_default())).await?),
         };
-        Ok(Some(Event { records, bytes, millis_behind_latest, next }))
+        Ok(Some(Arrival::Event(Event { records, bytes, millis_behind_latest, next })))
     }
 }
 
@@ -137,7 +138,7 @@ mod tests {
             record_json(7, "k", b"one")
         );
         let mut poller = poller(&[refusal(), Answer::json(ITERATOR), refusal(), Answer::json(&page)]).await.unwrap();
-        let event = poller.next().await.unwrap().unwrap();
+        let event = poller.next().await.unwrap().and_then(Arrival::event).unwrap();
         assert!(matches!(event.next, Next::Continuation(number) if number == "7"));
         assert!(matches!(self::poller(&[refusal(), refusal()]).await, Err(Cause::Denied(_))), "a key that is wrong");
     }
@@ -152,7 +153,7 @@ mod tests {
         };
         for (parents, ends) in [(r#""a""#, true), ("", false)] {
             let mut poller = poller(&[Answer::json(ITERATOR), Answer::json(&last(parents))]).await.unwrap();
-            match poller.next().await {
+            match poller.next().await.map(|arrival| arrival.and_then(Arrival::event)) {
                 Ok(Some(Event { next: Next::ShardEnd(children), .. })) => assert!(ends && children.len() == 1),
                 other => assert!(!ends && matches!(other, Err(Cause::Failed(_))), "{other:?}"),
             }

@@ -4,6 +4,7 @@ use crate::balance::Balance;
 use crate::lease::LeaseMode;
 use crate::loss::OnLoss;
 use crate::topology::StartPosition;
+use alluvial_runtime::http2;
 use std::time::Duration;
 
 /// Who reads the wire of a subscription. Both bring the same records.
@@ -92,7 +93,19 @@ pub struct Settings {
     pub drain_grace: Duration,
 }
 
+/// Connections for at least so many shards, so that streams may be split several times while we run.
+const LEAST_SUBSCRIPTIONS: usize = 64;
+/// Room for a stream to grow to so many times its shards before a restart.
+const GROWTH: usize = 4;
+
 impl Settings {
+    /// Connections for subscriptions to `shards` open shards and to those that they may become. What they hold unread is an
+    /// eighth of [`Settings::budget_bytes`] beside it, or 8 KiB a shard where that is more.
+    pub fn connections(&self, shards: usize) -> http2::Settings {
+        let most = shards.saturating_mul(GROWTH).max(LEAST_SUBSCRIPTIONS);
+        http2::Settings::for_streams(most).sharing(self.budget_bytes, shards)
+    }
+
     /// Defaults for `stream`, read by `application` as `worker`.
     pub fn new(stream: impl Into<String>, application: impl Into<String>, worker: impl Into<String>) -> Self {
         Self {

@@ -46,6 +46,28 @@ pub(crate) enum From {
     Continuation(String),
 }
 
+/// What a subscription has next.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// An event of so many bytes begins. The caller makes room for it before it asks again: until then the rest of it stays
+    /// with the service, but for what fits in the window of the stream.
+    Begins(usize),
+    /// An event. A source announces it or not: small ones are not worth a wait, and not every reader knows the length before
+    /// the whole is there.
+    Event(Event),
+}
+
+#[cfg(any(test, feature = "conformance"))]
+impl Arrival {
+    /// The event; `None` for an announcement.
+    pub(crate) fn event(self) -> Option<Event> {
+        match self {
+            Self::Begins(_) => None,
+            Self::Event(event) => Some(event),
+        }
+    }
+}
+
 /// What one event of a subscription brought.
 #[derive(Debug)]
 pub(crate) struct Event {
@@ -84,14 +106,15 @@ pub(crate) trait Source {
 
 /// The events of one open subscription, in order. Dropping it closes the subscription.
 pub(crate) trait Events: Send {
-    /// The next event; `None` when the service ended the subscription in good order, as after its five minutes. An event
-    /// without records is one too: it says that the shard is alive. After `None` or an error it is not called again.
+    /// The next event, or that one begins; `None` when the service ended the subscription in good order, as after its five
+    /// minutes. An event without records is one too: it says that the shard is alive. After `None` or an error it is not
+    /// called again.
     ///
     /// Cancelling it loses nothing: the next call goes on where this one stopped.
     ///
     /// # Errors
     /// Why the subscription ended, as [`Source::open`] sorts it. Events that came whole before it were delivered.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Event>, Cause>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Arrival>, Cause>> + Send;
 }
 
 /// One of the sources, as the settings choose.
@@ -140,7 +163,7 @@ impl Source for AnySource {
 }
 
 impl Events for AnyEvents {
-    async fn next(&mut self) -> Result<Option<Event>, Cause> {
+    async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
         match self {
             Self::Direct(events) => events.next().await,
             Self::Sdk(events) => events.next().await,
@@ -170,7 +193,7 @@ impl<E: Events> Subscription<E> {
     }
 
     /// As [`Events::next`], within [`Settings::silence_deadline`].
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, Cause> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
         let limit = self.silence_deadline;
         timeout(limit, self.events.next()).await.map_err(|_| Cause::Silent(limit))?
     }

@@ -6,12 +6,8 @@ use alluvial_enrich::{FirehoseSink, Ledger, Pipeline, SinkError};
 use alluvial_runtime::aws::Aws;
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::{Failure, chain};
-use alluvial_runtime::http2;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// Connections for at least so many shards, so that a stream may be split several times while we run.
-const LEAST_STREAMS: usize = 64;
 
 /// A consumer and a pipeline, connected and not yet running.
 #[derive(Debug)]
@@ -39,8 +35,8 @@ impl Service {
             SinkError::Remote { .. } => Failure::remote(chain(&error)),
         })?;
         let control = aws_sdk_kinesis::Client::new(&aws.control);
-        let streams = open_shards(&control, &settings.consumer.stream).await.saturating_mul(4).max(LEAST_STREAMS);
-        let subscriptions = aws.subscriptions(http2::Settings::for_streams(streams))?;
+        let shards = open_shards(&control, &settings.consumer.stream).await;
+        let subscriptions = aws.subscriptions(settings.consumer.connections(shards))?;
         let dynamo = aws_sdk_dynamodb::Client::new(&aws.control);
         let leases = LeaseTable::Dynamo(DynamoLeases::new(dynamo, settings.lease_table));
         let dead_letters = settings.pipeline.dead_letter.open(|| s3_client(aws));

@@ -22,6 +22,8 @@ impl<T: Send + 'static> Tasks<T> {
 
     /// Starts `task` under `name`.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = T> + Send + 'static) {
+        // In a box: a block that awaits what it was given has room for it twice.
+        let task = Box::pin(task);
         self.set.spawn(async move { (name, task.await) });
     }
 

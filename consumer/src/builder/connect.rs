@@ -17,11 +17,6 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Connections for at least so many shards, so that streams may be split several times while we run.
-const LEAST_SUBSCRIPTIONS: usize = 64;
-/// Room for a stream to grow to so many times its shards before a restart.
-const GROWTH: usize = 4;
-
 pub(super) async fn connect(builder: ConsumerBuilder) -> Result<Application, Error> {
     let mut random = builder.random.clone().unwrap_or_default();
     let stop = match &builder.stop {
@@ -84,9 +79,8 @@ fn ids(streams: &[(&String, Stream)]) -> Result<Vec<StreamId>, Error> {
 async fn clients(builder: &ConsumerBuilder, config: &SdkConfig) -> Result<Clients, Error> {
     let control = aws_sdk_kinesis::Client::new(config);
     let open = join_all(builder.streams.iter().map(|stream| open_shards(&control, stream))).await;
-    let wanted = open.into_iter().sum::<usize>().saturating_mul(GROWTH).max(LEAST_SUBSCRIPTIONS);
     let roots = Trust::from_env().roots().map_err(unusable)?;
-    let pool = http2::Pool::new(http2::Settings::for_streams(wanted), roots);
+    let pool = http2::Pool::new(builder.settings.connections(open.into_iter().sum()), roots);
     let subscriptions = config.to_builder().http_client(pool.into_http_client()).build();
     let leases = builder.leases.clone().unwrap_or_else(|| {
         let table = builder.lease_table.as_ref().unwrap_or(&builder.application);

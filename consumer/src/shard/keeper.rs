@@ -57,7 +57,7 @@ pub(super) async fn keep(
         if due <= written || !held.can_deliver() {
             continue;
         }
-        match write(held, due.map(Checkpoint::At)).await {
+        match Box::pin(write(held, due.map(Checkpoint::At))).await {
             Ok(()) => written = due,
             Err(error) if error.kind() == ErrorKind::LostLease => return progress,
             Err(error) => {

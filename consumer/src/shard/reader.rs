@@ -5,6 +5,7 @@ mod session;
 mod verdict;
 
 use super::{Shared, Tip};
+use crate::budget::Share;
 use crate::deaggregate::{Admitted, Rules, admit};
 use crate::error::Error;
 use crate::feed::Batch;
@@ -12,7 +13,7 @@ use crate::lease::HeldLease;
 use crate::loss::{LossReason, begins_late};
 use crate::registration::Via;
 use crate::status::{ShardState, ShardStatus};
-use crate::subscription::{Cause, Event, From, Next, Waits};
+use crate::subscription::{Arrival, Cause, Event, From, Next, Waits};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, Position, SequenceNumber, ShardId};
 use session::{Session, confirm};
@@ -126,7 +127,7 @@ impl<'a> Reader<'a> {
                 Led::Back(cause) => cause,
             };
             self.status.count_end(cause.reason());
-            if let Verdict::End(end) = self.judge(&cause, &via, Instant::now()).await {
+            if let Verdict::End(end) = Box::pin(self.judge(&cause, &via, Instant::now())).await {
                 return end;
             }
             // The rule of five seconds is one on subscriptions: what follows may be polling.
@@ -149,8 +150,8 @@ impl<'a> Reader<'a> {
     /// One session, from its opening to its end.
     async fn read_one(&mut self, via: &Via, batches: &mpsc::Sender<Batch>) -> Led {
         let random = self.random.fork();
-        let opened = Session::open(self.shared, self.held, self.status, via.clone(), &self.from, random).await;
-        let mut session = match opened {
+        let opening = Session::open(self.shared, self.held, self.status, via.clone(), &self.from, random);
+        let mut session = match Box::pin(opening).await {
             Ok(session) => session,
             Err(cause) => return Led::Back(cause),
         };
@@ -161,11 +162,20 @@ impl<'a> Reader<'a> {
 
     async fn read_session(&mut self, session: &mut Session<'_>, batches: &mpsc::Sender<Batch>) -> Led {
         let mut first_records = true;
+        // For the event that comes next, when it was announced.
+        let mut share = None;
         while !session.is_closed() {
             let event = match session.next(&self.from).await {
-                Ok(event) => event,
+                Ok(Arrival::Event(event)) => event,
+                Ok(Arrival::Begins(bytes)) => {
+                    // Another one may have been announced by a subscription that has ended since.
+                    drop(share.take());
+                    share = Some(self.while_held_back(session, self.shared.budget.take(bytes)).await);
+                    continue;
+                }
                 Err(cause) => return Led::Back(cause),
             };
+            let share = share.take();
             self.brought_events = true;
             self.status.set_behind(event.millis_behind_latest);
             if first_records && !event.records.is_empty() {
@@ -183,7 +193,7 @@ impl<'a> Reader<'a> {
             }
             self.note_misplaced(admitted.misplaced);
             let last = admitted.last;
-            if !admitted.records.is_empty() && self.hand_out(admitted, batches, session).await.is_err() {
+            if !admitted.records.is_empty() && self.hand_out(admitted, share, batches, session).await.is_err() {
                 return Led::To(ReadEnd::Stopped);
             }
             self.passed = last.or(self.passed);
@@ -238,18 +248,41 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Waits for the byte budget and for the pipeline. A session that is held back for too long is closed: it is
-    /// resumed at its continuation, and its stream does not stay unread meanwhile.
+    /// Waits for what holds the reading back, which is not the service. A session that is held back for too long is closed: it
+    /// is resumed at its continuation, and its stream does not stay unread meanwhile.
+    async fn while_held_back<T>(&self, session: &mut Session<'_>, waiting: impl Future<Output = T>) -> T {
+        let mut waiting = std::pin::pin!(waiting);
+        tokio::select! {
+            biased;
+            done = &mut waiting => return done,
+            () = tokio::time::sleep(NOTICED_AS_BLOCKED) => {}
+        }
+        self.status.enter(ShardState::BlockedOnSink);
+        tokio::select! {
+            biased;
+            done = &mut waiting => done,
+            () = tokio::time::sleep(self.shared.settings.held_back_limit) => {
+                session.close();
+                waiting.await
+            }
+        }
+    }
+
+    /// Waits for the byte budget, unless the records have their `share`, and for the pipeline.
     async fn hand_out(
         &mut self,
         admitted: Admitted,
+        share: Option<Share>,
         batches: &mpsc::Sender<Batch>,
         session: &mut Session<'_>,
     ) -> Result<(), Closed> {
         let Admitted { records, payload_bytes, held_bytes, .. } = admitted;
         let (count, first) = (records.len(), self.handed_out);
-        let mut sending = std::pin::pin!(async {
-            let share = self.shared.budget.take(held_bytes).await;
+        let sending = async {
+            let share = match share {
+                Some(share) => self.shared.budget.resize(share, held_bytes).await,
+                None => self.shared.budget.take(held_bytes).await,
+            };
             let place = batches.reserve().await.map_err(|_| Closed)?;
             self.held.may_deliver().await;
             self.status.hand_out(first, &records);
@@ -258,21 +291,8 @@ impl<'a> Reader<'a> {
             self.tip.send_modify(|tip| tip.handed_out = handed_out);
             place.send(Batch { first, records, _share: share });
             Ok(())
-        });
-        let sent = tokio::select! {
-            sent = &mut sending => sent,
-            () = tokio::time::sleep(NOTICED_AS_BLOCKED) => {
-                self.status.enter(ShardState::BlockedOnSink);
-                tokio::select! {
-                    sent = &mut sending => sent,
-                    () = tokio::time::sleep(self.shared.settings.held_back_limit) => {
-                        session.close();
-                        sending.await
-                    }
-                }
-            }
         };
-        sent?;
+        self.while_held_back(session, sending).await?;
         self.status.enter(session.state());
         self.status.count_received(count, payload_bytes);
         self.handed_out += u64::try_from(count).unwrap_or(u64::MAX);

@@ -11,9 +11,9 @@ mod payload;
 mod tap;
 
 use super::sdk::{self, Sdk, cause, time_is_refused};
-use super::{Cause, Event, Events, From, Source};
+use super::{Arrival, Cause, Events, From, Source};
 use alluvial_record::ShardId;
-use frames::{Frame, Frames};
+use frames::{Found, Frames};
 use tap::Tap;
 
 /// Subscribes with a client of the SDK and reads the events itself.
@@ -26,8 +26,8 @@ pub(crate) struct Direct {
 #[derive(Debug)]
 pub(crate) struct Opened {
     frames: Frames,
-    /// The first frame, when it is an event already.
-    first: Option<Frame>,
+    /// What was found first, when it was no initial response.
+    first: Option<Found>,
     /// The SDK's receiver, which reads what [`Opened::tap`] holds.
     aside: sdk::Opened,
     tap: Tap,
@@ -46,7 +46,8 @@ impl Source for Direct {
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
         let tap = Tap::default();
         let request = self.sdk.request(shard, from)?;
-        let send = || request.clone().customize().interceptor(tap.clone()).send();
+        // In boxes, as in the other source.
+        let send = || Box::pin(request.clone().customize().interceptor(tap.clone()).send());
         let accepted = match send().await {
             Err(error) if time_is_refused(&error) => send().await,
             sent => sent,
@@ -60,19 +61,21 @@ impl Source for Direct {
 }
 
 impl Events for Opened {
-    async fn next(&mut self) -> Result<Option<Event>, Cause> {
-        let frame = match self.first.take() {
-            Some(first) => first,
-            None => match self.frames.next().await? {
-                Some(frame) => frame,
-                None => return Ok(None),
-            },
+    async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
+        let found = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.frames.next().await?,
+        };
+        let frame = match found {
+            Some(Found::Frame(frame)) => frame,
+            Some(Found::Begins(bytes)) => return Ok(Some(Arrival::Begins(bytes))),
+            None => return Ok(None),
         };
         if let Some(event) = frame.plain_event().and_then(payload::read) {
-            return Ok(Some(event));
+            return Ok(Some(Arrival::Event(event)));
         }
         self.tap.put(frame.into_bytes());
         // Never waits, for its whole frame is there: nothing is lost by cancelling.
-        self.aside.next().await
+        Ok(self.aside.event().await?.map(Arrival::Event))
     }
 }

@@ -27,7 +27,12 @@ impl RawSubscription {
     /// # Errors
     /// Why it ended.
     pub async fn next(&mut self) -> Result<Option<(Vec<Record>, bool)>, String> {
-        let event = self.0.next().await.map_err(|cause| cause.to_string())?;
-        Ok(event.map(|event| (event.records, matches!(event.next, Next::ShardEnd(_)))))
+        loop {
+            let arrival = self.0.next().await.map_err(|cause| cause.to_string())?;
+            let Some(arrival) = arrival else { return Ok(None) };
+            if let Some(event) = arrival.event() {
+                return Ok(Some((event.records, matches!(event.next, Next::ShardEnd(_)))));
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! An HTTP client whose answers are written down beforehand, for tests of what reads them.
 
-use super::{AnyEvents, AnySource, Cause, Direct, Event, Events as _, From, Sdk, Source as _};
+use super::{AnyEvents, AnySource, Arrival, Cause, Direct, Event, Events as _, From, Sdk, Source as _};
 use crate::registration::ConsumerArn;
 use alluvial_record::Checkpoint;
 use aws_sdk_kinesis::Client;
@@ -147,7 +147,8 @@ pub(crate) async fn read_all(source: &AnySource) -> (Vec<Event>, Result<(), Caus
     };
     loop {
         match opened.next().await {
-            Ok(Some(event)) => events.push(event),
+            Ok(Some(Arrival::Event(event))) => events.push(event),
+            Ok(Some(Arrival::Begins(_))) => {}
             Ok(None) => return (events, Ok(())),
             Err(cause) => return (events, Err(cause)),
         }

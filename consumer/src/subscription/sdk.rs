@@ -1,6 +1,6 @@
 //! Subscriptions as the SDK makes and reads them.
 
-use super::{Cause, Event, Events, From, Next, Source};
+use super::{Arrival, Cause, Event, Events, From, Next, Source};
 use crate::feed::{Kind, Record};
 use crate::registration::ConsumerArn;
 use crate::stream::read_children;
@@ -52,8 +52,9 @@ impl Source for Sdk {
     /// Waits for the first frame too, as `send` does; no timeout of the SDK covers that.
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Opened, Cause> {
         let request = self.request(shard, from)?;
-        let opened = match request.clone().send().await {
-            Err(error) if time_is_refused(&error) => request.send().await,
+        // In boxes, since the futures of the SDK are large: nothing of them stays in the task of a shard that only waits.
+        let opened = match Box::pin(request.clone().send()).await {
+            Err(error) if time_is_refused(&error) => Box::pin(request.send()).await,
             sent => sent,
         };
         opened.map(Opened).map_err(|error| cause(&error))
@@ -61,7 +62,15 @@ impl Source for Sdk {
 }
 
 impl Events for Opened {
-    async fn next(&mut self) -> Result<Option<Event>, Cause> {
+    /// The SDK says nothing of an event before all of it is there.
+    async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
+        Ok(self.event().await?.map(Arrival::Event))
+    }
+}
+
+impl Opened {
+    /// The next event.
+    pub(super) async fn event(&mut self) -> Result<Option<Event>, Cause> {
         match self.0.event_stream.recv().await {
             Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => read_event(event).map(Some),
             Ok(Some(_)) => Err(Cause::Failed("an event of an unknown kind".into())),

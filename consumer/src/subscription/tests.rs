@@ -275,7 +275,8 @@ async fn silence_ends_a_subscription_at_its_deadline_before_and_after_the_first_
             );
         }
         let mut open = Subscription::open(&source, &shard, &from, &settings).await.unwrap();
-        assert_eq!(open.next().await.unwrap().unwrap().records.len(), 3);
+        let arrival = open.next().await.unwrap().unwrap();
+        assert_eq!(arrival.event().expect("a short event is not announced").records.len(), 3);
         let start = Instant::now();
         assert_eq!(open.next().await.unwrap_err(), Cause::Silent(Duration::from_secs(20)), "{name}");
         assert_eq!(start.elapsed(), Duration::from_secs(20));
@@ -293,7 +294,7 @@ async fn a_read_that_is_given_up_loses_nothing() {
             // Polled once, and dropped if that was not enough.
             match futures_util::FutureExt::now_or_never(super::Events::next(&mut opened)) {
                 None => given_up += 1,
-                Some(Ok(Some(event))) => events.push(event),
+                Some(Ok(Some(arrival))) => events.extend(arrival.event()),
                 Some(other) => break other,
             }
         };

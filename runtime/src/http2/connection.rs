@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Bytes that one call reads from the socket at most. rustls alone asks for 4 KiB at a time, a quarter of a TLS record.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 32 * 1024;
 
 /// Bytes of one DATA frame at most. The default of 16 KiB cuts every larger event into pieces, which are joined by copying.
 /// RFC 9113, section 4.2, allows up to 16 MiB; a frame is in memory whole before any of it can be read.

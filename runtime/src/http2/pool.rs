@@ -21,6 +21,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// The window of one of a few streams: enough for a gigabit and a round trip of 8 ms.
+const LARGEST_WINDOW_BYTES: u32 = 1024 * 1024;
+/// The window of one of very many.
+const LEAST_WINDOW_BYTES: u32 = 8 * 1024;
+
 /// How many connections a pool opens, and how each is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -51,11 +56,21 @@ impl Settings {
         Self {
             connections: (streams + streams / 2).div_ceil(STREAMS_PER_CONNECTION).max(2),
             streams_per_connection: STREAMS_PER_CONNECTION,
-            stream_window_bytes: 1024 * 1024,
+            stream_window_bytes: LARGEST_WINDOW_BYTES,
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// The same with windows that hold an eighth of `bytes` when `streams` are open, and none more than 1 MiB: for a process that
+    /// may keep `bytes` of what it reads. With many streams a window is 8 KiB, which at a round trip of 2 ms is 4 MB/s, twice
+    /// what a shard takes in.
+    #[must_use]
+    pub fn sharing(self, bytes: usize, streams: usize) -> Self {
+        const SHARE: usize = 8;
+        let window = u32::try_from(bytes / SHARE / streams.max(1)).unwrap_or(u32::MAX);
+        Self { stream_window_bytes: window.clamp(LEAST_WINDOW_BYTES, LARGEST_WINDOW_BYTES), ..self }
     }
 
     /// The window of a whole connection: every stream's window fits, so that unread streams cannot starve the others.
@@ -269,5 +284,14 @@ mod tests {
             assert!(u64::from(settings.connection_window_bytes()) >= all, "{streams} streams");
             assert!(settings.connections * settings.streams_per_connection >= streams + streams / 2);
         }
+    }
+
+    #[test]
+    fn windows_share_the_bytes_and_stay_within_their_bounds() {
+        let window = |bytes, streams| Settings::for_streams(streams).sharing(bytes, streams).stream_window_bytes;
+        assert_eq!(window(64 << 20, 1), 1 << 20);
+        assert_eq!(window(64 << 20, 64), 128 << 10);
+        assert_eq!(window(64 << 20, 100_000), 8 << 10);
+        assert_eq!(window(usize::MAX, 0), 1 << 20);
     }
 }

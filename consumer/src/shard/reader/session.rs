@@ -5,7 +5,7 @@ use crate::lease::HeldLease;
 use crate::registration::Via;
 use crate::shard::Shared;
 use crate::status::{ShardState, ShardStatus};
-use crate::subscription::{Cause, Event, From, Subscription};
+use crate::subscription::{Arrival, Cause, From, Subscription};
 use alluvial_record::ShardId;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -110,11 +110,11 @@ impl<'a> Session<'a> {
         self.current.is_none() && self.successor.is_none()
     }
 
-    /// The next event. `from` is where the last one led; a successor starts there.
+    /// The next event, or that one begins. `from` is where the last one led; a successor starts there.
     ///
     /// A successor that is on the way does not stop the events of the subscription before it. Kinesis ends that one when it
     /// accepts the successor, which repeats what came in between: the caller drops it by its position.
-    pub(super) async fn next(&mut self, from: &From) -> Result<Event, Cause> {
+    pub(super) async fn next(&mut self, from: &From) -> Result<Arrival, Cause> {
         if self.is_polling() {
             // A new owner's subscription ends ours; nothing but the lease keeps two workers from polling the same shard.
             confirm(self.held, self.status).await;
@@ -134,10 +134,10 @@ impl<'a> Session<'a> {
             };
             tokio::select! {
                 biased;
-                event = current.next() => match event {
-                    Ok(Some(event)) => {
+                arrival = current.next() => match arrival {
+                    Ok(Some(arrival)) => {
                         self.status.enter(self.state());
-                        return Ok(event);
+                        return Ok(arrival);
                     }
                     // Taken over by its successor, or just now ended by itself: the successor goes on either way.
                     Ok(None) | Err(_) if renewing => self.current = None,

@@ -19,6 +19,10 @@ const CHECKSUM_BYTES: usize = 4;
 /// aws-c-event-stream too stops at 24 MiB.
 const LONGEST_BYTES: usize = 24 * 1024 * 1024;
 
+/// A message that is longer than this is announced before it is read. Heartbeats, which have some 200 bytes, and exceptions
+/// are not.
+const ANNOUNCED_BYTES: usize = 1024;
+
 /// Messages out of a body. A message that lies in one chunk of it is a slice of that chunk; one that spans several is
 /// joined once.
 #[derive(Debug)]
@@ -28,8 +32,17 @@ pub(super) struct Frames {
     rest: Bytes,
     /// The beginning of a message whose end is not there yet.
     partial: BytesMut,
-    /// Of the message in `partial`, once its prelude is there.
+    /// Of the message that comes next, once its prelude is there.
     prelude: Option<Prelude>,
+}
+
+/// What is next in a body.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A message of so many bytes begins; said once, before its bytes are collected.
+    Begins(usize),
+    /// A message.
+    Frame(Frame),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,14 +89,14 @@ impl Frames {
         Self { body, rest: Bytes::new(), partial: BytesMut::new(), prelude: None }
     }
 
-    /// The next message; `None` at the end of the body. Cancelling it loses nothing.
+    /// The next message, or that one begins; `None` at the end of the body. Cancelling it loses nothing.
     ///
     /// # Errors
     /// [`Cause::Failed`] when the body breaks off or ends within a message, or a checksum or a length is wrong.
-    pub(super) async fn next(&mut self) -> Result<Option<Frame>, Cause> {
+    pub(super) async fn next(&mut self) -> Result<Option<Found>, Cause> {
         loop {
-            if let Some(frame) = self.split()? {
-                return Ok(Some(frame));
+            if let Some(found) = self.split()? {
+                return Ok(Some(found));
             }
             match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
                 Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
@@ -94,30 +107,44 @@ impl Frames {
         }
     }
 
-    /// A message that begins in `partial`, or in `rest` when that is empty, and ends in `rest`. Without one, `rest` is empty
-    /// afterwards.
-    fn split(&mut self) -> Result<Option<Frame>, Cause> {
+    /// A message that begins in `partial`, or in `rest` when that is empty, and ends in `rest`; or the announcement of one.
+    /// Without either, `rest` is empty afterwards.
+    fn split(&mut self) -> Result<Option<Found>, Cause> {
         if self.partial.is_empty() && self.rest.len() >= PRELUDE_BYTES {
-            let prelude = read_prelude(&self.rest)?;
+            let Some(prelude) = self.prelude else { return self.begin(read_prelude(&self.rest)?) };
             if self.rest.len() >= prelude.total_bytes {
-                return Frame::checked(self.rest.split_to(prelude.total_bytes), prelude).map(Some);
+                self.prelude = None;
+                return Frame::checked(self.rest.split_to(prelude.total_bytes), prelude).map(Found::Frame).map(Some);
             }
         }
         while !self.rest.is_empty() {
             let wanted = self.prelude.map_or(PRELUDE_BYTES, |prelude| prelude.total_bytes);
+            self.partial.reserve(wanted - self.partial.len());
             let missing = (wanted - self.partial.len()).min(self.rest.len());
             self.partial.extend_from_slice(&self.rest[..missing]);
             self.rest.advance(missing);
             if self.partial.len() < wanted {
                 continue;
             }
-            if let Some(prelude) = self.prelude.take() {
-                return Frame::checked(std::mem::take(&mut self.partial).freeze(), prelude).map(Some);
-            }
-            let prelude = self.prelude.insert(read_prelude(&self.partial)?);
-            self.partial.reserve(prelude.total_bytes - PRELUDE_BYTES);
+            let Some(prelude) = self.prelude.take() else { return self.begin(read_prelude(&self.partial)?) };
+            return Frame::checked(std::mem::take(&mut self.partial).freeze(), prelude).map(Found::Frame).map(Some);
         }
         Ok(None)
+    }
+
+    /// Takes note of a prelude, and announces its message if that is a long one.
+    fn begin(&mut self, prelude: Prelude) -> Result<Option<Found>, Cause> {
+        self.prelude = Some(prelude);
+        if prelude.total_bytes > ANNOUNCED_BYTES {
+            return Ok(Some(Found::Begins(prelude.total_bytes)));
+        }
+        self.split()
+    }
+}
+
+impl Found {
+    pub(super) fn is_initial_response(&self) -> bool {
+        matches!(self, Self::Frame(frame) if frame.is_initial_response())
     }
 }
 
@@ -139,7 +166,7 @@ impl Frame {
         &self.bytes[PRELUDE_BYTES..PRELUDE_BYTES + self.headers_bytes]
     }
 
-    pub(super) fn is_initial_response(&self) -> bool {
+    fn is_initial_response(&self) -> bool {
         let mut headers = self.headers();
         std::iter::from_fn(|| text_header(&mut headers)).any(|header| header == (b":event-type", b"initial-response"))
     }
