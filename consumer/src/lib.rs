@@ -86,9 +86,11 @@
 //! reach, a subscription that breaks off) is tried again with a growing wait and shows in the status, not as an error.
 //!
 //! # Memory
-//! At most [`ConsumerBuilder::budget_bytes`] of payload wait in queues, over all shards of all streams, plus one event a shard that
-//! is being read (an event may have about 14 MB, and is admitted even when it is larger than the budget) and the HTTP/2 window of
-//! each subscription, 1 MiB. Batches that you hold count until they are acknowledged or dropped: [`Record::data`] that you keep for longer is
+//! At most [`ConsumerBuilder::budget_bytes`] of events wait, over all shards of all streams: an event takes its room before it is read,
+//! and what there is no room for stays with Kinesis. (An event may have about 14 MB; one that is larger than the budget is let in
+//! alone.) Beside it are the HTTP/2 windows of the subscriptions, which share an eighth of the budget or have 8 KiB each, and about
+//! 40 KiB a shard for its task, its stream and its lease. A page of polling, and an event that the parser of the SDK reads
+//! ([`SubscriptionKind::Sdk`]), is read before it waits for its room: one a shard is then beside the budget. Batches that you hold count until they are acknowledged or dropped: [`Record::data`] that you keep for longer is
 //! yours to bound. When the budget is used up, reading waits, and a subscription that waits for long is closed and later resumed.
 //!
 //! # Shutdown
