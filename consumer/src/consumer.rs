@@ -75,7 +75,7 @@ impl Consumer {
         random: fastrand::Rng,
     ) -> Result<(Self, mpsc::Receiver<ShardFeed>), Error> {
         let (feeds, receiver) = mpsc::channel(QUEUED_FEEDS);
-        let budget = Budget::new(settings.budget_bytes);
+        let budget = Budget::new(settings.event_bytes());
         let stream = Stream::find(clients.control.clone(), &settings.stream).await?;
         Ok((Self::join(stream, settings, clients, clock, random, budget, feeds).await?, receiver))
     }

@@ -46,8 +46,8 @@ pub struct Settings {
     pub mode: Mode,
     /// What happens when records passed out of retention before they were read.
     pub on_loss: OnLoss,
-    /// Payload bytes that may wait in queues over all shards. One event of up to about 14 MB is admitted at a time
-    /// even when it is larger than this.
+    /// Bytes that may wait over all shards: three quarters of them events that were read, and a quarter what connections hold
+    /// unread. One event of up to about 14 MB is admitted at a time even when it is larger.
     pub budget_bytes: usize,
     /// Hand out the user records of an aggregate one by one. When off, aggregates are handed out as they came; checkpoints
     /// mean the same either way, so that it may be changed at any time.
@@ -99,8 +99,14 @@ const LEAST_SUBSCRIPTIONS: usize = 64;
 const GROWTH: usize = 4;
 
 impl Settings {
-    /// Connections for subscriptions to `shards` open shards and to those that they may become. What they hold unread is an
-    /// eighth of [`Settings::budget_bytes`] beside it, or 8 KiB a shard where that is more.
+    /// The part of [`Settings::budget_bytes`] that is for events. The rest is for the windows of the connections, which may
+    /// fill an eighth of it, and for the buffers that hold what is in them, which have up to twice its size.
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.budget_bytes - self.budget_bytes / 4
+    }
+
+    /// Connections for subscriptions to `shards` open shards and to those that they may become. Their windows are an eighth
+    /// of [`Settings::budget_bytes`], or 8 KiB a shard where that is more.
     pub fn connections(&self, shards: usize) -> http2::Settings {
         let most = shards.saturating_mul(GROWTH).max(LEAST_SUBSCRIPTIONS);
         http2::Settings::for_streams(most).sharing(self.budget_bytes, shards)

@@ -34,7 +34,7 @@ pub(super) async fn connect(builder: ConsumerBuilder) -> Result<Application, Err
     let clients = clients(&builder, &control).await?;
     let worker = builder.worker.clone().unwrap_or_else(|| default_worker(&mut random));
     tracing::info!(application = %builder.application, worker, streams = %builder.streams.join(" "), "starting");
-    let budget = Budget::new(builder.settings.budget_bytes);
+    let budget = Budget::new(builder.settings.event_bytes());
     let (sender, feeds) = mpsc::channel(QUEUED_FEEDS);
     let (mut consumers, mut boards) = (Vec::new(), Vec::new());
     let streams: Vec<_> = builder.streams.iter().zip(find(&builder, &clients).await?).collect();
