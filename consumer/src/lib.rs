@@ -88,9 +88,10 @@
 //! # Memory
 //! At most [`ConsumerBuilder::budget_bytes`] of events wait, over all shards of all streams: an event takes its room before it is read,
 //! and what there is no room for stays with Kinesis. (An event may have about 14 MB; one that is larger than the budget is let in
-//! alone.) A quarter of the budget is for the HTTP/2 windows of the subscriptions; with so many shards that it gives none of them 8 KiB,
-//! they take more. Beside it are about 40 KiB a shard for its task, its stream and its lease. A page of polling, and an event that the parser of the SDK reads
-//! ([`SubscriptionKind::Sdk`]), is read before it waits for its room: one a shard is then beside the budget. Batches that you hold count until they are acknowledged or dropped: [`Record::data`] that you keep for longer is
+//! alone.) Three eighths of the budget are for the HTTP/2 windows of the subscriptions, which take more when there are so many shards
+//! that those give each less than 8 KiB. Beside it are about 40 KiB a shard for its task, its stream and its lease. A page of polling,
+//! and an event that the parser of the SDK reads ([`SubscriptionKind::Sdk`]), is read before it waits for its room: one a shard is then
+//! beside the budget. Batches that you hold count until they are acknowledged or dropped: [`Record::data`] that you keep for longer is
 //! yours to bound. When the budget is used up, reading waits, and a subscription that waits for long is closed and later resumed.
 //!
 //! # Shutdown

@@ -46,7 +46,7 @@ pub struct Settings {
     pub mode: Mode,
     /// What happens when records passed out of retention before they were read.
     pub on_loss: OnLoss,
-    /// Bytes that may wait over all shards: three quarters of them events that were read, and a quarter what connections hold
+    /// Bytes that may wait over all shards: five eighths of them events that were read, and the rest what connections hold
     /// unread. One event of up to about 14 MB is admitted at a time even when it is larger.
     pub budget_bytes: usize,
     /// Hand out the user records of an aggregate one by one. When off, aggregates are handed out as they came; checkpoints
@@ -99,10 +99,10 @@ const LEAST_SUBSCRIPTIONS: usize = 64;
 const GROWTH: usize = 4;
 
 impl Settings {
-    /// The part of [`Settings::budget_bytes`] that is for events. The rest is for the windows of the connections, which may
-    /// fill an eighth of it, and for the buffers that hold what is in them, which have up to twice its size.
+    /// The part of [`Settings::budget_bytes`] that is for events. The rest is for the windows of the connections: they are
+    /// an eighth of it, and the buffers that hold what fills them were measured at two and a half times that.
     pub(crate) fn event_bytes(&self) -> usize {
-        self.budget_bytes - self.budget_bytes / 4
+        self.budget_bytes - self.budget_bytes / 8 * 3
     }
 
     /// Connections for subscriptions to `shards` open shards and to those that they may become. Their windows are an eighth
