@@ -216,8 +216,11 @@ impl Lane {
             return;
         }
         let mut backoff = Backoff::new(DEAD_LETTER_BACKOFF.0, DEAD_LETTER_BACKOFF.1, self.random.fork());
-        while let Err(error) = self.context.dead_letters.store(&self.context.stream, &self.feed.shard, &rejected).await
-        {
+        loop {
+            // Before each attempt: while an attempt waits for its turn, the lease may pass to a peer as at any other time.
+            self.feed.gate.open().await;
+            let store = self.context.dead_letters.store(&self.context.stream, &self.feed.shard, &rejected);
+            let Err(error) = store.await else { break };
             let delay = backoff.next_delay();
             tracing::error!(shard = %self.feed.shard, error = %chain(&error), again_in = ?delay, "dead letters not stored");
             tokio::time::sleep(delay).await;

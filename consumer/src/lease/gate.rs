@@ -10,8 +10,8 @@ use super::HeldLease;
 pub struct DeliveryGate(Option<HeldLease>);
 
 impl DeliveryGate {
-    /// The gate of a lease.
-    pub(crate) fn of(lease: &HeldLease) -> Self {
+    /// The gate of a lease. For tests of what passes gates; a feed brings its own.
+    pub fn of(lease: &HeldLease) -> Self {
         Self(Some(lease.clone()))
     }
 

@@ -173,8 +173,10 @@ impl<P: Processor> Lane<P> {
             let record = &batch.records[place];
             tracing::error!(shard = %self.name, position = %record.position, attempts, reason, "record becomes a dead letter");
             let mut backoff = Backoff::new(DEAD_LETTER_BACKOFF.0, DEAD_LETTER_BACKOFF.1, self.random.fork());
-            self.feed.gate.open().await;
-            while let Err(error) = self.store_one(record, attempts, reason).await {
+            loop {
+                // Before each attempt, as before each call of the processor.
+                self.feed.gate.open().await;
+                let Err(error) = self.store_one(record, attempts, reason).await else { break };
                 let again_in = backoff.next_delay();
                 tracing::error!(shard = %self.name, position = %record.position, %error, ?again_in, "dead letter not stored");
                 sleep(again_in).await;

@@ -1,8 +1,9 @@
 //! The test is the sink: it holds receipts back, and looks at what is acknowledged meanwhile.
 
 use super::*;
-use alluvial_record::Position;
+use alluvial_consumer::{DeliveryGate, HeldLease, Lease, LeaseTable, MemoryLeases, Shard};
 use alluvial_record::aggregate::Corruption;
+use alluvial_record::{Checkpoint, HashKeyRange, Position};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,10 @@ fn bench(transforms: serde_json::Value) -> Bench {
 }
 
 fn bench_with(transforms: serde_json::Value, position_columns: bool) -> Bench {
+    bench_behind(DeliveryGate::default(), transforms, position_columns)
+}
+
+fn bench_behind(gate: DeliveryGate, transforms: serde_json::Value, position_columns: bool) -> Bench {
     let dead = tempfile::tempdir().unwrap();
     let settings = serde_json::from_value::<Vec<crate::TransformSettings>>(transforms).unwrap();
     let context = Arc::new(Context {
@@ -37,7 +42,8 @@ fn bench_with(transforms: serde_json::Value, position_columns: bool) -> Bench {
     let (acks, ack_receiver) = mpsc::channel(8);
     let (sender, deliveries) = mpsc::channel(8);
     let abandon = CancellationToken::new();
-    let (feed, _) = ShardFeed::detached("a".into(), receiver, acks, abandon.clone());
+    let (mut feed, _) = ShardFeed::detached("a".into(), receiver, acks, abandon.clone());
+    feed.gate = gate;
     let ledger = context.ledger.clone();
     let lane = Lane::new(context, feed, sender, fastrand::Rng::with_seed(1));
     #[allow(clippy::disallowed_methods, reason = "the test awaits it")]
@@ -195,4 +201,23 @@ async fn records_that_leave_no_row_are_acknowledged_at_once() {
     assert_eq!(bench.acks.recv().await, Some(Ack { first: 0, last: 2, position: at(2) }));
     let total = bench.ledger.total();
     assert_eq!((total.filtered, total.dead_lettered, total.in_flight()), (2, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_sleep_no_dead_letter_is_written_before_the_lease_is_confirmed() {
+    let table = LeaseTable::Memory(MemoryLeases::default());
+    let shard = Shard { id: "a".into(), parents: vec![], hash_keys: HashKeyRange { start: 0, end: 9 }, open: true };
+    let free = Lease::new(&shard, Checkpoint::TrimHorizon);
+    table.create(&free).await.unwrap();
+    let taken = table.take(&free, "one", None).await.unwrap().unwrap();
+    let held = HeldLease::new(table, taken, Duration::from_secs(10));
+    let mut bench = bench_behind(DeliveryGate::of(&held), serde_json::json!([]), false);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    bench.batches.send(batch(0, &["no JSON"])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let stored = || bench.dead.path().read_dir().unwrap().count();
+    assert_eq!(stored(), 0, "a peer may have the shard, and has this record to store itself");
+    held.renew().await.unwrap();
+    assert_eq!(bench.acks.recv().await, Some(Ack { first: 0, last: 0, position: at(0) }));
+    assert!(stored() > 0);
 }
