@@ -74,6 +74,15 @@ pub(crate) fn kind_of_code(code: Option<&str>) -> ErrorKind {
     }
 }
 
+/// Error codes of a DynamoDB table that takes no more for now.
+const THROTTLING_CODES: [&str; 3] =
+    ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"];
+
+/// True when a call was refused because there are too many.
+pub(crate) fn is_throttling(code: Option<&str>) -> bool {
+    code.is_some_and(|code| THROTTLING_CODES.contains(&code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +92,10 @@ mod tests {
         assert_eq!(kind_of_code(Some("AccessDeniedException")), ErrorKind::Fatal);
         assert_eq!(kind_of_code(Some("ProvisionedThroughputExceededException")), ErrorKind::Wait);
         assert_eq!(kind_of_code(None), ErrorKind::Wait);
+        assert!(
+            is_throttling(Some("ThrottlingException"))
+                && !is_throttling(Some("InternalServerError"))
+                && !is_throttling(None)
+        );
     }
 }

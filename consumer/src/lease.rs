@@ -14,6 +14,7 @@ mod memory;
 mod renewer;
 mod row;
 mod table;
+mod turn;
 
 pub use dynamo::DynamoLeases;
 pub use gate::DeliveryGate;
@@ -26,3 +27,4 @@ pub use table::LeaseTable;
 
 pub(crate) use liveness::Liveness;
 pub(crate) use renewer::{Held, Holding, renew_all};
+pub(crate) use turn::Urgency;

@@ -3,7 +3,7 @@
 use super::Coordinator;
 use crate::balance::{Candidate, Fleet, plan};
 use crate::error::{Error, ErrorKind};
-use crate::lease::{Lease, Listing};
+use crate::lease::{Lease, Listing, Urgency};
 use crate::loss::{LossEvent, LossReason, OnLoss, unread_parents};
 use crate::status::ShardState;
 use crate::topology::{Shard, finished_leases, may_start, missing_leases};
@@ -23,11 +23,11 @@ const LONG_DEAD: u32 = 60;
 impl Coordinator {
     /// New shards get leases, what is free is taken, what is too much with others is asked for.
     pub(super) async fn round(&mut self) -> Result<(), Error> {
-        let mut listing = self.shared.leases.list().await?;
+        let mut listing = self.list().await?;
         if self.sync_is_due() {
             let shards = self.shared.stream.shards().await?;
             if self.create_missing(&shards, &listing).await? {
-                listing = self.shared.leases.list().await?;
+                listing = self.list().await?;
             }
             self.clean_up(&shards, &listing).await?;
             self.last_listing = Some(Instant::now());
@@ -44,6 +44,11 @@ impl Coordinator {
         let moves = self.plan(&listing, now);
         self.take(&listing, &moves.take).await?;
         self.ask(&listing, &moves.ask).await
+    }
+
+    async fn list(&self) -> Result<Listing, Error> {
+        let _turn = self.shared.leases.turn(Urgency::Listing).await;
+        self.shared.leases.list().await
     }
 
     fn sync_is_due(&self) -> bool {

@@ -4,7 +4,8 @@ use super::item::{self, Item, Row};
 use super::key::{LeaseKeys, Place, StreamId, as_sibling};
 use super::row::{Lease, Listing, Written};
 use super::table::Expected;
-use crate::error::{Error, ErrorKind, kind_of_code};
+use super::turn::Turns;
+use crate::error::{Error, ErrorKind, is_throttling, kind_of_code};
 use alluvial_record::{Checkpoint, ShardId};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -26,16 +27,22 @@ pub struct DynamoLeases {
     client: Client,
     table: String,
     keys: LeaseKeys,
+    turns: Turns,
 }
 
 impl DynamoLeases {
     /// The table named `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), keys: LeaseKeys::default() }
+        Self { client, table: table.into(), keys: LeaseKeys::default(), turns: Turns::default() }
     }
 
     pub(super) fn of_stream(&self, stream: StreamId, all: &[StreamId]) -> Self {
         Self { keys: LeaseKeys::of_stream(stream, all), ..self.clone() }
+    }
+
+    /// The calls to the table, of all streams.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     fn failed<E, R>(&self, action: &str, error: SdkError<E, R>) -> Error
@@ -44,6 +51,9 @@ impl DynamoLeases {
         R: std::fmt::Debug + Send + Sync + 'static,
     {
         let kind = kind_of_code(error.code());
+        if is_throttling(error.code()) {
+            self.turns.note_throttled();
+        }
         Error::caused(kind, format!("lease table {}: {action}", self.table), error)
     }
 

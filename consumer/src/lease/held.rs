@@ -3,6 +3,7 @@
 use super::freshness::Freshness;
 use super::row::{Lease, Written};
 use super::table::LeaseTable;
+use super::turn::Urgency;
 use crate::error::{Error, ErrorKind};
 use alluvial_record::{Checkpoint, HashKeyRange, ShardId};
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl HeldLease {
     /// [`ErrorKind::LostLease`] when another worker has it; [`ErrorKind::Wait`] when the table is out of reach;
     /// [`ErrorKind::Garbled`] when the row can be read no more.
     pub async fn renew(&self) -> Result<(), Error> {
-        self.write(Lease::renewed).await
+        self.write(Urgency::Renewal, Lease::renewed).await
     }
 
     /// Writes how far the shard is done. A checkpoint never moves back: a lower one is ignored.
@@ -143,7 +144,7 @@ impl HeldLease {
     /// # Errors
     /// As [`HeldLease::renew`].
     pub async fn checkpoint(&self, checkpoint: Checkpoint, children: &[ShardId]) -> Result<(), Error> {
-        self.write(|row| match (row.checkpoint, checkpoint) {
+        self.write(Urgency::Checkpoint, |row| match (row.checkpoint, checkpoint) {
             (Checkpoint::ShardEnd, _) => row.renewed(),
             (Checkpoint::At(written), Checkpoint::At(new)) if new < written => row.renewed(),
             _ => row.checkpointed(checkpoint, children),
@@ -156,7 +157,7 @@ impl HeldLease {
     /// # Errors
     /// As [`HeldLease::renew`].
     pub async fn release(&self) -> Result<(), Error> {
-        self.write(Lease::released).await
+        self.write(Urgency::Checkpoint, Lease::released).await
     }
 
     /// The row as we last knew it; `None` while it is being written.
@@ -187,7 +188,9 @@ impl HeldLease {
         self.0.fresh.send_modify(|fresh| fresh.out_of_reach(Instant::now()));
     }
 
-    async fn write(&self, change: impl Fn(&Lease) -> Lease) -> Result<(), Error> {
+    async fn write(&self, urgency: Urgency, change: impl Fn(&Lease) -> Lease) -> Result<(), Error> {
+        // Before the row is locked: a checkpoint that waits must not hold up the renewal of its own lease.
+        let _turn = self.0.table.turn(urgency).await;
         let mut row = self.0.row.lock().await;
         // The row that the table is expected to hold; differs from ours after it was made anew by somebody else.
         let mut before = row.lease.clone();

@@ -4,6 +4,7 @@
 use super::held::HeldLease;
 use super::row::LeaseMode;
 use super::table::LeaseTable;
+use super::turn::Urgency;
 use crate::error::{Error, ErrorKind};
 use crate::status::ShardStatus;
 use alluvial_record::ShardId;
@@ -102,6 +103,7 @@ async fn renew_each(leases: &[HeldLease]) {
 
 /// One write for all leases. Those that peers may have taken before it are written one by one.
 async fn beat(table: &LeaseTable, worker: &str, leases: &[HeldLease], failover: Duration) {
+    let _turn = table.turn(Urgency::Renewal).await;
     let sent = Instant::now();
     let late = |_| Error::new(ErrorKind::Wait, "the worker's heartbeat was not written in time");
     let beaten = timeout(failover / 3, table.beat(worker)).await.unwrap_or_else(|elapsed| Err(late(elapsed)));

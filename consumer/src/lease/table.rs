@@ -2,6 +2,7 @@
 
 use super::key::StreamId;
 use super::row::{Lease, Listing, Written};
+use super::turn::{Turn, Urgency};
 use super::{DynamoLeases, MemoryLeases};
 use crate::error::Error;
 
@@ -46,6 +47,14 @@ impl LeaseTable {
         match self {
             Self::Dynamo(table) => Self::Dynamo(table.of_stream(stream, all)),
             Self::Memory(table) => Self::Memory(table.of_stream(stream, all)),
+        }
+    }
+
+    /// Waits for the turn of a call, if the table is throttled. To be dropped when the call has ended.
+    pub(crate) async fn turn(&self, urgency: Urgency) -> Option<Turn> {
+        match self {
+            Self::Dynamo(table) => Some(table.turns().take(urgency).await),
+            Self::Memory(_) => None,
         }
     }
 
