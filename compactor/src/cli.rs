@@ -106,7 +106,7 @@ impl RunArgs {
             report = alluvial_compactor::run(&settings, s3, |at| progress.show(at)) => report.map_err(failure)?,
             () = cancelled(&shutdown) => {
                 progress.end();
-                return Err(Failure::internal("interrupted; run it again, it takes back what was half done"));
+                return Err(Failure::internal("interrupted; run it again, it finishes what was half done"));
             }
         };
         progress.end();

@@ -37,10 +37,31 @@ pub enum Error {
         source: io::Error,
     },
     /// An object is not the one that was listed. Nothing was committed.
-    #[error("{object} changed while it was being compacted; nothing was written, run again")]
+    #[error("{object} changed after it was planned; its plan is given up and nothing of it was written, run again")]
     Changed {
         /// The object's full name.
         object: String,
+    },
+    /// Another run has given up the plan that this one was about to commit. Nothing of it is visible.
+    #[error("plan {number} was given up by another run: {reason}; nothing of it was written, run again")]
+    GivenUp {
+        /// The plan's number.
+        number: u64,
+        /// Why it was given up.
+        reason: String,
+    },
+    /// Another run has committed the same plan with other files, though these are a function of it: a fault of this
+    /// program, or one of the two was another version of it.
+    #[error("plan {plan} was committed by another run, with other files than this run made; please report it")]
+    Diverged {
+        /// The plan's name.
+        plan: String,
+    },
+    /// Other runs were faster to write the table's summary, too often in a row. The plan itself is committed.
+    #[error("{path} is written by others again and again; run again to bring it up to date")]
+    Contended {
+        /// The summary's full name.
+        path: String,
     },
     /// An object that an earlier plan consumed now has other content, so its rows are partly in the destination.
     #[error(

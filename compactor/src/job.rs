@@ -13,17 +13,18 @@ mod write;
 
 pub(crate) use write::{Written, write};
 
-use crate::columns::{Bounds, Schema, Table};
+use crate::columns::{Schema, Table};
 use crate::decode::Loss;
 use crate::error::Error;
 use crate::partition::{Levels, PartitionBy};
 use crate::plan::Plan;
+use crate::recipe::Recipe;
 use crate::report::{Phase, Progress};
 use crate::row_groups::Fragment;
-use crate::settings::Settings;
 use crate::spool::{Blob, Spool};
 use crate::store::Store;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -36,7 +37,10 @@ const NEWS: usize = 64;
 /// What every part of a job knows.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    pub(crate) settings: Settings,
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) threads: usize,
+    /// Ranges of objects that a thread asks for before it decodes them.
+    pub(crate) ranges_ahead: usize,
     pub(crate) source: Store,
     pub(crate) destination: Store,
     pub(crate) spool: Spool,
@@ -78,20 +82,12 @@ pub(crate) struct ObjectRead {
     pub(crate) losses: Vec<Loss>,
 }
 
-impl Job {
-    /// The bounds of the schema. 64 structs and lists within each other are far from where Parquet's 16-bit levels end,
-    /// and the parquet crate reads them back.
-    pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { max_columns: self.settings.max_columns, max_nesting: 64 }
-    }
-}
-
 /// Reads all inputs of `plan`, several units at once.
 ///
 /// # Errors
 /// Those of the source; and [`Error::TooManyFields`].
 pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -> Result<Reading, Error> {
-    let units = units::cut(plan, job.settings.unit_bytes);
+    let units = units::cut(plan);
     let (news, mut heard) = mpsc::channel(NEWS);
     let reading = read_units(job, plan, &units, news);
     let telling = async {
@@ -103,15 +99,16 @@ pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -
     };
     let (units, ()) = tokio::join!(reading, telling);
     let units = units?;
-    let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), job.bounds()));
+    let bounds = job.recipe.bounds();
+    let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), bounds));
     check_fields(&table)?;
-    let mut schema = Schema::of(table, job.bounds());
-    if !job.settings.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
+    let mut schema = Schema::of(table, bounds);
+    if !job.recipe.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
         // A level that had to take another name does not stand for the column.
-        let levels = Levels::beside(&job.settings.partition_by, &schema);
+        let levels = Levels::beside(&job.recipe.partition_by, &schema);
         let is_level = |name: &&str| levels.names().iter().any(|level| level == name);
         let columns: Vec<&str> =
-            job.settings.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
+            job.recipe.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
         schema.leave_out(&columns);
     }
     Ok(Reading { schema, units })
@@ -127,7 +124,7 @@ async fn read_units(
     let mut tasks = JoinSet::new();
     let mut left = units.iter().enumerate();
     loop {
-        while tasks.len() < job.settings.threads
+        while tasks.len() < job.threads
             && let Some((at, unit)) = left.next()
         {
             let objects = plan.inputs[unit.inputs.clone()].iter().map(|input| input.object.clone()).collect();

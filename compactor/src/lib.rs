@@ -1,7 +1,7 @@
 //! Turns the gzip objects that Firehose leaves in S3, or in a folder, into Parquet.
 //!
 //! ```text
-//! list ─▶ plan ─▶ job: read (decode, columns, row groups) ─▶ schema ─▶ job: write (row groups to files) ─▶ commit
+//! list ─▶ ledger ─▶ plan ─▶ job: read (decode, columns, row groups) ─▶ schema ─▶ job: write (row groups to files) ─▶ commit
 //! ```
 //!
 //! # Input
@@ -45,12 +45,18 @@
 //! # Output
 //! `dt=YYYY-MM-DD/hour=HH/part-00000-<plan>.zstd.parquet`, the hour taken from the object's key, or other folders by
 //! [`Settings::partition_by`]; then
-//! `_manifests/<plan>.json`, `_manifest.json` (every file of every plan) and, last, `_SUCCESS`; and `_schema.json`, the
-//! columns of the whole table. A data column named
-//! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`. Objects that an earlier
-//! manifest lists are not read again, so a re-run adds nothing; what a crashed run made visible, the next one takes
-//! back first. (In S3, a crashed run also leaves multipart uploads that nobody sees: give the bucket a lifecycle rule
-//! for them.) One compactor at a time may write to a destination.
+//! `_manifests/<plan>.json`, `_schema.json`, the columns of the whole table, `_manifest.json` (every file of every plan)
+//! and, last, `_SUCCESS`. A data column named
+//! `dt` or `hour` keeps its name, and the folders become `partition_dt=` or `partition_hour=`.
+//!
+//! # Exactly once
+//! What is compacted together is a plan, `_plans/<number>.json`: a list of objects with their sizes and ETags, and all
+//! settings on which the files depend. It is written once, if no plan of its number is there; no plan takes what another
+//! has taken. Its files, names included, are a function of it. `_manifests/<plan>.json` is written once too, if it is
+//! not there: it says that the plan is done, with its files, or that it is given up, because an object is no longer what
+//! it was. A run finishes the plans that earlier runs have left, and then makes one of what is new: so runs may crash
+//! anywhere, and any number of them may go on at once. (In S3, a crashed run leaves multipart uploads that nobody sees:
+//! give the bucket a lifecycle rule for them.)
 
 mod columns;
 mod commit;
@@ -60,6 +66,7 @@ mod error;
 mod field_path;
 mod job;
 mod json;
+mod ledger;
 mod list;
 mod location;
 mod manifest;
@@ -69,6 +76,7 @@ mod peak;
 mod plan;
 mod preview;
 mod quarantine;
+mod recipe;
 mod report;
 mod row_groups;
 mod run;

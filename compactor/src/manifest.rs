@@ -1,12 +1,13 @@
 //! What a destination says about itself: JSON files whose keys are a contract.
 
+use crate::table::TableSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The folder of manifests and intents.
+/// The folder of manifests.
 pub(crate) const FOLDER: &str = "_manifests";
 
-/// Every file of every plan.
+/// Every file of every plan that is done.
 pub(crate) const TABLE: &str = "_manifest.json";
 
 /// Written last, as Hadoop's committers do.
@@ -15,14 +16,24 @@ pub(crate) const SUCCESS: &str = "_SUCCESS";
 /// The version of these formats.
 const FORMAT: u32 = 1;
 
-/// One plan that is done: its inputs are consumed, its files are the table's.
+/// What became of a plan. Of all that is written about a plan, this decides: it is written once, by whoever is first.
+/// Either the plan is done, its inputs are consumed, and its files are the table's; or it is given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) format: u32,
+    /// The plan's number.
+    #[serde(default)]
+    pub(crate) number: u64,
     pub(crate) plan: String,
+    /// Why the plan is given up, if it is: then all of its inputs are free, and none of its files is the table's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<String>,
     pub(crate) source: String,
     /// Arrow types by column.
     pub(crate) schema: BTreeMap<String, String>,
+    /// The columns and partitions of the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) table: Option<TableSchema>,
     pub(crate) rows: u64,
     pub(crate) quarantined_rows: u64,
     pub(crate) quarantined_members: u64,
@@ -40,6 +51,9 @@ pub(crate) struct OutputFile {
     pub(crate) path: String,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    /// CRC-32 of the whole file, as gzip's, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crc32: Option<String>,
 }
 
 /// An object whose rows are in a plan's files.
@@ -54,8 +68,7 @@ pub(crate) struct ConsumedInput {
     pub(crate) members: u64,
 }
 
-/// Written before the first file of a plan becomes visible: if the manifest is missing, these files are not the
-/// table's and must go.
+/// Written before the first file of a plan becomes visible: if the plan is given up after all, these must go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intent {
     pub(crate) plan: String,
@@ -81,31 +94,41 @@ struct Success {
 
 impl Manifest {
     /// An empty manifest of the present format.
-    pub(crate) fn new(plan: String, source: String) -> Self {
-        Self { format: FORMAT, plan, source, ..Self::default() }
+    pub(crate) fn new(number: u64, plan: String, source: String) -> Self {
+        Self { format: FORMAT, number, plan, source, ..Self::default() }
     }
 
     /// Its name in the destination.
     pub(crate) fn name(plan: &str) -> String {
         format!("{FOLDER}/{plan}.json")
     }
+
+    /// Whether its files are the table's.
+    pub(crate) fn is_done(&self) -> bool {
+        self.given_up.is_none()
+    }
 }
 
 impl Intent {
     /// Its name in the destination.
-    pub(crate) fn name(plan: &str) -> String {
-        format!("{FOLDER}/{plan}.intent")
+    pub(crate) fn name(number: u64) -> String {
+        format!("{}/{number:08}.intent", crate::plan::FOLDER)
+    }
+
+    /// The number of the plan whose intent has this name.
+    pub(crate) fn number_of(name: &str) -> Option<u64> {
+        let digits = name.strip_prefix(crate::plan::FOLDER)?.strip_prefix('/')?.strip_suffix(".intent")?;
+        digits.parse().ok().filter(|number| Self::name(*number) == name)
     }
 }
 
-/// The contents of [`TABLE`] and [`SUCCESS`] for these plans: the same for the same set.
-pub(crate) fn table(manifests: &[Manifest]) -> Result<(Vec<u8>, Vec<u8>), serde_json::Error> {
-    let mut sorted: Vec<&Manifest> = manifests.iter().collect();
-    sorted.sort_unstable_by(|a, b| a.plan.cmp(&b.plan));
-    let files: Vec<&OutputFile> = sorted.iter().flat_map(|manifest| &manifest.files).collect();
-    let rows = sorted.iter().map(|manifest| manifest.rows).sum();
-    let success = Success { plans: sorted.len(), files: files.len(), rows };
-    let plans = sorted.iter().map(|manifest| manifest.plan.as_str()).collect();
+/// The contents of [`TABLE`] and [`SUCCESS`] for these plans: the same for the same set. They come in the order of their
+/// numbers.
+pub(crate) fn table(done: &[&Manifest]) -> Result<(Vec<u8>, Vec<u8>), serde_json::Error> {
+    let files: Vec<&OutputFile> = done.iter().flat_map(|manifest| &manifest.files).collect();
+    let rows = done.iter().map(|manifest| manifest.rows).sum();
+    let success = Success { plans: done.len(), files: files.len(), rows };
+    let plans = done.iter().map(|manifest| manifest.plan.as_str()).collect();
     Ok((pretty(&Table { format: FORMAT, rows, plans, files })?, pretty(&success)?))
 }
 
@@ -120,22 +143,25 @@ pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Erro
 mod tests {
     use super::*;
 
-    fn manifest(plan: &str, rows: u64) -> Manifest {
-        let file = OutputFile { path: format!("{plan}.parquet"), rows, bytes: 9 };
-        Manifest { rows, files: vec![file], ..Manifest::new(plan.to_owned(), "src".to_owned()) }
+    fn manifest(number: u64, plan: &str, rows: u64) -> Manifest {
+        let crc32 = Some("0a1b2c3d".to_owned());
+        let file = OutputFile { path: format!("{plan}.parquet"), rows, bytes: 9, crc32 };
+        Manifest { rows, files: vec![file], ..Manifest::new(number, plan.to_owned(), "src".to_owned()) }
     }
 
     #[test]
-    fn the_table_is_the_same_for_the_same_plans() {
-        let one = table(&[manifest("a", 1), manifest("b", 2)]).expect("JSON");
-        assert_eq!(one, table(&[manifest("b", 2), manifest("a", 1)]).expect("JSON"));
-        let success: serde_json::Value = serde_json::from_slice(&one.1).expect("JSON");
+    fn the_table_has_the_files_of_all_plans() {
+        let (table, success) = table(&[&manifest(1, "b", 1), &manifest(2, "a", 2)]).expect("JSON");
+        let table: serde_json::Value = serde_json::from_slice(&table).expect("JSON");
+        assert_eq!(table["plans"], serde_json::json!(["b", "a"]));
+        assert_eq!((&table["rows"], &table["files"][1]["crc32"]), (&3.into(), &"0a1b2c3d".into()));
+        let success: serde_json::Value = serde_json::from_slice(&success).expect("JSON");
         assert_eq!(success, serde_json::json!({"plans": 2, "files": 2, "rows": 3}));
     }
 
     #[test]
     fn a_manifest_reads_back() {
-        let written = pretty(&manifest("a", 1)).expect("JSON");
-        assert_eq!(serde_json::from_slice::<Manifest>(&written).expect("a manifest"), manifest("a", 1));
+        let written = pretty(&manifest(3, "a", 1)).expect("JSON");
+        assert_eq!(serde_json::from_slice::<Manifest>(&written).expect("a manifest"), manifest(3, "a", 1));
     }
 }

@@ -1,6 +1,7 @@
 //! From threads that encode to the store: files as `io::Write`, staged by a task.
 
 use crate::error::Error;
+use crate::manifest::OutputFile;
 use crate::store::{PART_BYTES, Staged, Store, Upload};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub(crate) struct OutFile {
     name: String,
     part: Vec<u8>,
     bytes: u64,
+    crc: crc32fast::Hasher,
 }
 
 /// An outlet and the commands that come through it.
@@ -43,18 +45,19 @@ pub(crate) fn channel() -> (Outlet, Commands) {
 impl Outlet {
     /// Begins the file `name`. To be used on a thread that may block.
     pub(crate) fn create(&self, name: String) -> OutFile {
-        OutFile { outlet: self.clone(), name, part: Vec::new(), bytes: 0 }
+        OutFile { outlet: self.clone(), name, part: Vec::new(), bytes: 0, crc: crc32fast::Hasher::new() }
     }
 }
 
 impl OutFile {
-    /// Ends the file, and says how many bytes it has. A file that is dropped instead is never staged.
-    pub(crate) fn close(mut self) -> Result<u64, Error> {
+    /// Ends the file, which has so many rows, and says what it is. A file that is dropped instead is never staged.
+    pub(crate) fn close(mut self, rows: u64) -> Result<OutputFile, Error> {
         if !self.part.is_empty() {
             self.send_part().map_err(|_| Error::Stopped)?;
         }
-        self.outlet.0.blocking_send(Command::Close { name: self.name }).map_err(|_| Error::Stopped)?;
-        Ok(self.bytes)
+        self.outlet.0.blocking_send(Command::Close { name: self.name.clone() }).map_err(|_| Error::Stopped)?;
+        let crc32 = Some(format!("{:08x}", self.crc.finalize()));
+        Ok(OutputFile { path: self.name, rows, bytes: self.bytes, crc32 })
     }
 
     fn send_part(&mut self) -> io::Result<()> {
@@ -67,7 +70,9 @@ impl OutFile {
 impl io::Write for OutFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(PART_BYTES - self.part.len());
-        self.part.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        let bytes = bytes.get(..taken).unwrap_or_default();
+        self.part.extend_from_slice(bytes);
+        self.crc.update(bytes);
         self.bytes += taken as u64;
         if self.part.len() >= PART_BYTES {
             self.send_part()?;
@@ -142,11 +147,13 @@ mod tests {
             whole.write_all(&content).expect("written");
             dropped.write_all(&content).expect("written");
             drop(dropped);
-            whole.close()
+            whole.close(7)
         });
         let (staged, result) = stage_all(&store, commands).await;
         result.expect("staged");
-        assert_eq!(writer.await.expect("no panic").expect("closed"), expected.len() as u64);
+        let file = writer.await.expect("no panic").expect("closed");
+        assert_eq!((file.rows, file.bytes), (7, expected.len() as u64));
+        assert_eq!(file.crc32, Some(format!("{:08x}", crc32fast::hash(&expected))));
         assert_eq!(
             staged.iter().map(|file| (file.name.as_str(), file.bytes)).collect::<Vec<_>>(),
             [("a/whole", expected.len() as u64)]

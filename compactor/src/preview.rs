@@ -1,10 +1,11 @@
 //! What a run would do.
 
-use crate::commit;
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::list;
 use crate::partition::PartitionBy;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
+use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::store::Store;
 use serde::Serialize;
@@ -23,8 +24,10 @@ pub struct Preview {
     pub objects: u64,
     /// Their bytes.
     pub bytes_in: u64,
-    /// Objects that earlier runs have compacted.
+    /// Objects that earlier runs have compacted, or have planned to.
     pub skipped_objects: u64,
+    /// Plans that earlier runs have left, and that a run would finish first.
+    pub unfinished_plans: u64,
     /// Objects passed over because a part of their name begins with `_` or `.`.
     pub hidden_objects: u64,
     /// What rows are partitioned by.
@@ -48,8 +51,10 @@ pub async fn preview(settings: &Settings, s3: Option<aws_sdk_s3::Client>) -> Res
     let source = Store::open(&settings.src, s3.as_ref())?;
     let destination = Store::open(&settings.dst, s3.as_ref())?;
     let listing = list::list(&source).await?;
-    let done = commit::done(&destination).await?;
-    let plan = Plan::new(listing.objects, &done)?;
+    let ledger = Ledger::read(&destination).await?;
+    let pending = ledger.pending.len() as u64;
+    let (free, skipped) = plan::untaken(listing.objects, ledger.taken())?;
+    let plan = Plan::new(ledger.last + 1, settings.src.to_string(), Recipe::of(settings), free);
     let by_key = settings.partition_by.iter().all(|by| matches!(by, PartitionBy::Key(_)));
     let hours: BTreeSet<_> = plan.inputs.iter().map(|input| input.hour).collect();
     let partitions = if settings.partition_by.is_empty() { 1 } else { hours.len() as u64 };
@@ -61,7 +66,8 @@ pub async fn preview(settings: &Settings, s3: Option<aws_sdk_s3::Client>) -> Res
         destination: settings.dst.to_string(),
         objects: plan.inputs.len() as u64,
         bytes_in: plan.bytes(),
-        skipped_objects: plan.skipped,
+        skipped_objects: skipped,
+        unfinished_plans: pending,
         hidden_objects: listing.hidden,
         partition_by: settings.partition_by.iter().map(ToString::to_string).collect(),
         partitions: by_key.then_some(partitions),

@@ -10,8 +10,11 @@ pub(crate) const LISTED_LOSSES: usize = 100;
 /// What a run did. The JSON keys are a contract.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// The plan's name: 32 hexadecimal digits, a function of the objects it compacted. Empty if there were none.
+    /// The plan's name: 32 hexadecimal digits, a function of the objects it compacted. Empty if there were none. If an
+    /// earlier plan was finished too, the last one's.
     pub plan: String,
+    /// Plans that earlier runs had left unfinished, and that this run finished: by number. Their figures are in the sums.
+    pub resumed: Vec<u64>,
     /// Where the objects came from.
     pub source: String,
     /// Where the files are.
@@ -87,6 +90,37 @@ pub struct LossReport {
 }
 
 impl Report {
+    /// What both runs did, this one after `earlier`.
+    pub(crate) fn after(mut self, mut earlier: Self) -> Self {
+        self.objects += earlier.objects;
+        self.members += earlier.members;
+        self.rows += earlier.rows;
+        self.bytes_in += earlier.bytes_in;
+        self.bytes_json += earlier.bytes_json;
+        self.bytes_out += earlier.bytes_out;
+        self.files += earlier.files;
+        // A folder that both wrote to counts twice.
+        self.partitions += earlier.partitions;
+        self.quarantined_rows += earlier.quarantined_rows;
+        self.quarantined_members += earlier.quarantined_members;
+        self.quarantined_objects += earlier.quarantined_objects;
+        earlier.losses.append(&mut self.losses);
+        earlier.losses.truncate(LISTED_LOSSES);
+        self.losses = earlier.losses;
+        self.quarantine = self.quarantine.or(earlier.quarantine);
+        self.replaced_surrogates += earlier.replaced_surrogates;
+        self.unfit_rows += earlier.unfit_rows;
+        self.untold_rows += earlier.untold_rows;
+        self.spilled_bytes += earlier.spilled_bytes;
+        earlier.schema.append(&mut self.schema);
+        self.schema = earlier.schema;
+        earlier.schema_changes.append(&mut self.schema_changes);
+        self.schema_changes = earlier.schema_changes;
+        earlier.warnings.append(&mut self.warnings);
+        self.warnings = earlier.warnings;
+        self
+    }
+
     /// Whether all of the input is in the files.
     pub fn is_complete(&self) -> bool {
         self.quarantined_rows == 0 && self.quarantined_members == 0

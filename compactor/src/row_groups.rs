@@ -11,7 +11,7 @@ use crate::columns::{Batch, Table};
 use crate::error::Error;
 use crate::field_path::FieldPath;
 use crate::partition::Place;
-use crate::settings::Settings;
+use crate::recipe::Recipe;
 use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
 use encoding::Choice;
@@ -21,6 +21,7 @@ use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use std::sync::Arc;
 
 /// Of a hundred values that a row group does not have, its bloom filter takes about one for one it may have.
 const FALSE_POSITIVES: f64 = 0.01;
@@ -39,7 +40,7 @@ pub(crate) struct Fragment {
 
 /// Encodes batches of one unit to row groups of bounded size.
 pub(crate) struct FragmentWriter {
-    settings: Settings,
+    recipe: Arc<Recipe>,
     spool: Spool,
     place: Place,
     open: Option<Open>,
@@ -53,8 +54,8 @@ struct Open {
 }
 
 impl FragmentWriter {
-    pub(crate) fn new(settings: Settings, spool: Spool, place: Place) -> Self {
-        Self { settings, spool, place, open: None }
+    pub(crate) fn new(recipe: Arc<Recipe>, spool: Spool, place: Place) -> Self {
+        Self { recipe, spool, place, open: None }
     }
 
     /// Appends a batch. Returns row groups that are complete by that.
@@ -67,7 +68,7 @@ impl FragmentWriter {
         let open = match &mut self.open {
             Some(open) => open,
             None => self.open.insert(Open {
-                writer: writer(&batch, &self.settings)?,
+                writer: writer(&batch, &self.recipe)?,
                 rows: 0,
                 table: Table::default(),
                 has_overflow: batch.has_overflow,
@@ -76,8 +77,8 @@ impl FragmentWriter {
         open.writer.write(&batch.columns)?;
         open.rows += batch.columns.num_rows() as u64;
         open.table = batch.table;
-        let full = open.writer.in_progress_size() >= self.settings.group_bytes();
-        if full || open.rows >= self.settings.row_group_rows as u64 {
+        let full = open.writer.in_progress_size() >= self.recipe.group_bytes;
+        if full || open.rows >= self.recipe.row_group_rows as u64 {
             done.extend(self.close()?);
         }
         Ok(done)
@@ -97,10 +98,9 @@ impl FragmentWriter {
     }
 }
 
-fn writer(first: &Batch, settings: &Settings) -> Result<ArrowWriter<Vec<u8>>, Error> {
+fn writer(first: &Batch, recipe: &Recipe) -> Result<ArrowWriter<Vec<u8>>, Error> {
     let schema = first.columns.schema();
-    let properties =
-        properties(&schema, settings, encoding::choose(&first.columns, settings.byte_stream_split))?.build();
+    let properties = properties(&schema, recipe, encoding::choose(&first.columns, recipe.byte_stream_split))?.build();
     Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
@@ -112,9 +112,9 @@ fn options(properties: WriterProperties) -> ArrowWriterOptions {
 
 /// How columns of this schema are encoded; row groups end where we end them. Where there are no choices, none of the
 /// values was looked at.
-fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> Result<WriterPropertiesBuilder, Error> {
+fn properties(schema: &SchemaRef, recipe: &Recipe, choices: Vec<Choice>) -> Result<WriterPropertiesBuilder, Error> {
     let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(recipe.zstd_level)?))
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(None)
         .set_created_by(concat!("alluvial compact version ", env!("CARGO_PKG_VERSION")).to_owned());
@@ -122,7 +122,7 @@ fn properties(schema: &SchemaRef, settings: &Settings, choices: Vec<Choice>) -> 
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
         let unseen = Choice::unseen(matches!(column.physical_type(), Type::DOUBLE | Type::FLOAT));
         builder = choices.next().unwrap_or(unseen).apply(column.path(), builder);
-        if settings.bloom.iter().any(|path| is_field(column.path(), path)) {
+        if recipe.bloom.iter().any(|path| is_field(column.path(), path)) {
             builder = builder.set_column_bloom_filter_fpp(column.path().clone(), FALSE_POSITIVES);
         }
     }

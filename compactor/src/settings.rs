@@ -6,6 +6,7 @@ use crate::location::Location;
 use crate::partition::{self, PartitionBy, Unit};
 use crate::sort_by::SortBy;
 use crate::types::FixedSchema;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -65,7 +66,8 @@ pub struct Settings {
 
 /// What happens to a value that a schema which was given has no place for: a field that it does not have, or a value
 /// that the column's type does not hold exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mismatch {
     /// The value goes to the JSON text column `_overflow`, and is null in its own. Nothing is lost, nothing stops.
     Overflow,
@@ -128,11 +130,6 @@ impl Settings {
     /// Bytes of columns in memory that a thread sorts at once.
     pub(crate) fn sort_bytes(&self) -> usize {
         (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 512 * MIB)
-    }
-
-    /// Row groups of fewer bytes are put together with their neighbours.
-    pub(crate) fn small_bytes(&self) -> usize {
-        self.row_group_bytes / 256
     }
 
     /// Refuses what cannot work, before anything is read.

@@ -4,14 +4,14 @@
 
 use crate::columns::Schema;
 use crate::error::Error;
-use crate::manifest;
+use crate::ledger;
 use crate::store::Store;
 use crate::types::{Dialect, Type};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The file's name below the destination.
-const NAME: &str = "_schema.json";
+pub(crate) const NAME: &str = "_schema.json";
 
 /// The version of the file.
 const FORMAT: u32 = 1;
@@ -36,17 +36,7 @@ impl TableSchema {
     /// # Errors
     /// [`Error::Manifest`] where the file is none of ours.
     pub(crate) async fn read(store: &Store) -> Result<Option<Self>, Error> {
-        let Some(bytes) = store.get(NAME).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::Manifest { path: store.uri(NAME), source })
-    }
-
-    /// Says what the table is.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(crate) async fn write(&self, store: &Store) -> Result<(), Error> {
-        let text = manifest::pretty(self).map_err(|source| Error::Manifest { path: store.uri(NAME), source })?;
-        store.put(NAME, text).await
+        ledger::read(store, NAME).await
     }
 
     /// The table that holds the rows of both.

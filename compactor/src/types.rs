@@ -17,7 +17,7 @@ const MAX_DIGITS: u8 = 38;
 
 /// The type of a column whose values are known beforehand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "String")]
 pub(crate) enum Type {
     Boolean,
     /// Of 8, 16, 32 or 64 bits.
@@ -89,6 +89,21 @@ fn check_below(kind: &Type, name: &str) -> Result<(), Error> {
         Type::Struct(fields) => check_names(fields, name),
         Type::List(items) | Type::Map(items) => check_below(items, name),
         _ => Ok(()),
+    }
+}
+
+/// As Spark writes it: JSON of 64 structs within each other would be nested more deeply than JSON parsers go.
+impl From<Type> for String {
+    fn from(kind: Type) -> Self {
+        kind.print(Dialect::Spark)
+    }
+}
+
+impl TryFrom<String> for Type {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        ddl::parse_type(&text)
     }
 }
 

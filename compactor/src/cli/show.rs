@@ -13,6 +13,9 @@ pub(crate) fn summary(report: &Report) -> String {
     }
     let Report { objects, members, rows, files, partitions, .. } = report;
     writeln!(text, "compacted {} into {}", report.source, report.destination).ok();
+    for plan in &report.resumed {
+        writeln!(text, "  resumed      plan {plan}, which an earlier run had left").ok();
+    }
     writeln!(text, "  objects      {objects} ({members} gzip members, {})", size(report.bytes_in)).ok();
     writeln!(text, "  rows         {rows} ({} of JSON)", size(report.bytes_json)).ok();
     writeln!(text, "  files        {files} in {partitions} partitions ({})", size(report.bytes_out)).ok();
@@ -69,6 +72,9 @@ pub(crate) fn planned(preview: &Preview) -> String {
     };
     writeln!(text, "  files        about {} or fewer", preview.files_about).ok();
     writeln!(text, "  with         {} threads, about {}", preview.threads, size(preview.memory_bytes)).ok();
+    if preview.unfinished_plans > 0 {
+        writeln!(text, "  resumed      {} plans that earlier runs have left, first", preview.unfinished_plans).ok();
+    }
     if preview.skipped_objects > 0 {
         writeln!(text, "  skipped      {} objects that were compacted before", preview.skipped_objects).ok();
     }

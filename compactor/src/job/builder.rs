@@ -22,11 +22,11 @@ pub(super) enum Refused {
 
 impl RowBuilder {
     pub(super) fn new(job: &Job) -> Self {
-        match &job.settings.schema {
-            Some(schema) => Self::Fixed(FixedBuilder::new(schema, job.settings.mismatch == Mismatch::Overflow)),
+        match &job.recipe.schema {
+            Some(schema) => Self::Fixed(FixedBuilder::new(schema, job.recipe.mismatch == Mismatch::Overflow)),
             None => {
-                let builder = Builder::new(job.bounds(), job.settings.max_depth, MAX_FIELDS);
-                Self::Found(builder.with_timestamps(job.settings.timestamps))
+                let builder = Builder::new(job.recipe.bounds(), job.recipe.max_depth, MAX_FIELDS);
+                Self::Found(builder.with_timestamps(job.recipe.timestamps))
             }
         }
     }

@@ -2,23 +2,24 @@
 //!
 //! A batch is divided by what its rows say; every partition has an encoder of its own. How many are open, and how much
 //! memory they hold together, is bounded: the largest is closed early, and its small row group is put together with its
-//! neighbours when files are written. All of it is a function of the rows and the settings.
+//! neighbours when files are written. All of it is a function of the rows and the recipe.
 
 use crate::columns::Batch;
 use crate::error::Error;
 use crate::partition::{Place, Placer};
+use crate::recipe::Recipe;
 use crate::row_groups::{Fragment, FragmentWriter};
-use crate::settings::Settings;
 use crate::spool::Spool;
 use arrow_array::{Array as _, StringArray, UInt32Array};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Encoders that are open at once, in one thread. Each holds a page of every column.
 const MAX_OPEN: usize = 64;
 
 /// Writes row groups of partitions.
 pub(super) struct Router {
-    settings: Settings,
+    recipe: Arc<Recipe>,
     spool: Spool,
     placer: Placer,
     by_rows: bool,
@@ -28,10 +29,10 @@ pub(super) struct Router {
 }
 
 impl Router {
-    pub(super) fn new(settings: &Settings, spool: Spool) -> Self {
-        let placer = Placer::new(&settings.partition_by);
+    pub(super) fn new(recipe: &Arc<Recipe>, spool: Spool) -> Self {
+        let placer = Placer::new(&recipe.partition_by);
         let by_rows = placer.fields().next().is_some();
-        Self { settings: settings.clone(), spool, placer, by_rows, open: BTreeMap::new(), untold: 0 }
+        Self { recipe: Arc::clone(recipe), spool, placer, by_rows, open: BTreeMap::new(), untold: 0 }
     }
 
     /// Appends a batch. Returns row groups that are complete by that.
@@ -56,7 +57,7 @@ impl Router {
         let writer = self
             .open
             .entry(place.clone())
-            .or_insert_with(|| FragmentWriter::new(self.settings.clone(), self.spool.clone(), place.clone()));
+            .or_insert_with(|| FragmentWriter::new(Arc::clone(&self.recipe), self.spool.clone(), place.clone()));
         writer.write(batch)
     }
 
@@ -92,7 +93,7 @@ impl Router {
     /// Closes the largest encoders until those that are open are within their bounds.
     fn make_room(&mut self) -> Result<Vec<Fragment>, Error> {
         let mut done = Vec::new();
-        let max_bytes = self.settings.group_bytes().max(1 << 20);
+        let max_bytes = self.recipe.group_bytes.max(1 << 20);
         let mut bytes: usize = self.open.values().map(FragmentWriter::memory).sum();
         while self.open.len() > MAX_OPEN || (self.open.len() > 1 && bytes > max_bytes) {
             // Of equals, the first by place: the last one that `max_by_key` sees.
@@ -128,11 +129,11 @@ mod tests {
 
     fn router(by: &str, memory_bytes: usize) -> Router {
         let at = |text: &str| text.parse().expect("a location");
-        let mut settings = Settings::new(at("/raw"), at("/parquet"));
+        let mut settings = crate::Settings::new(at("/raw"), at("/parquet"));
         settings.partition_by = vec![by.parse().expect("a field")];
         settings.memory_bytes = memory_bytes;
         let spool = Spool::new(std::env::temp_dir(), 1 << 30);
-        Router::new(&settings, spool)
+        Router::new(&Arc::new(Recipe::of(&settings)), spool)
     }
 
     fn batch(rows: impl Iterator<Item = String>) -> Batch {

@@ -13,8 +13,10 @@ pub(super) struct Unit {
     pub(super) inputs: Range<usize>,
 }
 
-/// Cuts `plan`, by nothing but what it says, into units of at least `unit_bytes`; the last of a partition may have fewer.
-pub(super) fn cut(plan: &Plan, unit_bytes: u64) -> Vec<Unit> {
+/// Cuts `plan`, by nothing but what it says, into units of at least its recipe's `unit_bytes`; the last of a partition
+/// may have fewer.
+pub(super) fn cut(plan: &Plan) -> Vec<Unit> {
+    let unit_bytes = plan.recipe.unit_bytes;
     let mut units = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);
     for (at, input) in plan.inputs.iter().enumerate() {
@@ -34,30 +36,26 @@ pub(super) fn cut(plan: &Plan, unit_bytes: u64) -> Vec<Unit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Object;
+    use crate::plan::tests::object;
 
-    fn plan(objects: &[(&str, u64)]) -> Plan {
-        let object = |(uri, bytes): &(&str, u64)| Object {
-            name: (*uri).into(),
-            uri: (*uri).into(),
-            bytes: *bytes,
-            etag: None,
-            modified: None,
-        };
-        Plan::new(objects.iter().map(object).collect(), &[]).expect("a plan")
+    fn plan(objects: &[(&str, u64)], unit_bytes: u64) -> Plan {
+        let mut plan = crate::plan::tests::plan(1, objects.iter().map(|(uri, bytes)| object(uri, *bytes)).collect());
+        plan.recipe.unit_bytes = unit_bytes;
+        plan
     }
 
     #[test]
     fn units_are_large_enough_and_of_one_partition() {
         let mib = 1 << 20;
-        let plan = plan(&[
+        let objects = [
             ("x/2026/11/23/05/a", 10 * mib),
             ("x/2026/11/23/05/b", 10 * mib),
             ("x/2026/11/23/05/c", mib),
             ("x/2026/11/23/06/a", 100 * mib),
             ("x/2026/11/23/06/b", mib),
-        ]);
-        let units: Vec<Range<usize>> = cut(&plan, 16 * mib).into_iter().map(|unit| unit.inputs).collect();
+        ];
+        let plan = plan(&objects, 16 * mib);
+        let units: Vec<Range<usize>> = cut(&plan).into_iter().map(|unit| unit.inputs).collect();
         assert_eq!(units, [0..2, 2..3, 3..4, 4..5]);
     }
 
@@ -65,7 +63,7 @@ mod tests {
     fn a_unit_has_a_bounded_number_of_objects() {
         let names: Vec<String> = (0..UNIT_OBJECTS + 1).map(|n| format!("{n:05}")).collect();
         let objects: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
-        assert_eq!(cut(&plan(&objects), 1 << 20).len(), 2);
-        assert_eq!(cut(&plan(&[]), 1), []);
+        assert_eq!(cut(&plan(&objects, 1 << 20)).len(), 2);
+        assert_eq!(cut(&plan(&[], 1)), []);
     }
 }

@@ -34,8 +34,7 @@ pub(super) async fn read_unit(
     let worker = Worker::new(&job);
     let names = objects.clone();
     let work = tokio::task::spawn_blocking(move || worker.read(&names, pieces, &news));
-    let fed =
-        feed::feed(job.source.clone(), objects, job.settings.ranges_ahead(job.source.range_bytes()), sender).await;
+    let fed = feed::feed(job.source.clone(), objects, job.ranges_ahead, sender).await;
     let worked = work.await?;
     // An object that ended early looks truncated to the decoder; the reason why it did comes first.
     fed.and(worked)
@@ -77,16 +76,16 @@ struct Checkpoint {
 
 impl Worker {
     fn new(job: &Job) -> Self {
-        let settings = &job.settings;
+        let recipe = &job.recipe;
         Self {
-            decoder: Decoder::new(settings.max_object_bytes, settings.held_bytes()),
-            rows: Rows::new(settings.max_row_bytes, settings.max_depth),
+            decoder: Decoder::new(recipe.max_object_bytes, recipe.held_bytes),
+            rows: Rows::new(recipe.max_row_bytes, recipe.max_depth),
             columns: Columns {
                 uri: String::new(),
                 object: ObjectRead::default(),
                 builder: RowBuilder::new(job),
                 batch_bytes: 0,
-                router: Router::new(settings, job.spool.clone()),
+                router: Router::new(recipe, job.spool.clone()),
                 unit: UnitRead::default(),
                 quarantine: Vec::new(),
                 job: job.clone(),
@@ -220,7 +219,7 @@ impl Columns {
         Err(match refused {
             Refused::Row(Refusal::TooManyFields) => Error::TooManyFields { limit: MAX_FIELDS },
             Refused::Row(Refusal::Misread) => Error::Misread { object },
-            Refused::Misfit(misfit) if self.job.settings.mismatch == Mismatch::Reject => {
+            Refused::Misfit(misfit) if self.job.recipe.mismatch == Mismatch::Reject => {
                 Error::Misfit { object, text_offset: origin.text_offset, misfit: misfit.to_string() }
             }
             Refused::Misfit(misfit) => return self.quarantine_row(text.as_bytes(), &misfit, origin),
@@ -302,8 +301,8 @@ impl Columns {
         self.unit.unfit += self.builder.unfit();
         self.unit.untold = self.router.untold;
         let tables = self.unit.fragments.iter().map(|fragment| fragment.table.clone());
-        self.unit.table =
-            tables.fold(Default::default(), |all: crate::columns::Table, table| all.join(table, self.job.bounds()));
+        self.unit.table = tables
+            .fold(Default::default(), |all: crate::columns::Table, table| all.join(table, self.job.recipe.bounds()));
         Ok(self.unit)
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn write(
 
 /// Which row groups become which file.
 fn files(job: &Job, plan: &Plan, reading: &mut Reading) -> Vec<FilePlan> {
-    let levels = Levels::beside(&job.settings.partition_by, &reading.schema);
+    let levels = Levels::beside(&job.recipe.partition_by, &reading.schema);
     let mut folders: BTreeMap<String, Vec<_>> = BTreeMap::new();
     let mut at = 0;
     for unit in &mut reading.units {
@@ -74,7 +74,7 @@ fn files(job: &Job, plan: &Plan, reading: &mut Reading) -> Vec<FilePlan> {
             folders.entry(levels.folder(hour, &fragment.place)).or_default().push(fragment);
         }
     }
-    let target = job.settings.target_file_bytes;
+    let target = job.recipe.target_file_bytes;
     let plans = folders.into_iter().flat_map(|(folder, parts)| plan_files(&folder, plan.short_id(), parts, target));
     plans.collect()
 }
@@ -94,13 +94,13 @@ async fn write_all(
     let mut tasks = JoinSet::new();
     let mut left = files.into_iter().enumerate();
     loop {
-        while tasks.len() < job.settings.threads
+        while tasks.len() < job.threads
             && let Some((at, file)) = left.next()
         {
             let (job, schema, outlet, id) =
                 (job.clone(), Arc::clone(&schema), outlet.clone(), plan.short_id().to_owned());
             tasks.spawn_blocking(move || {
-                write_file(&file, &schema, &job.settings, &id, &job.spool, &outlet).map(|file| (at, file))
+                write_file(&file, &schema, &job.recipe, &id, &job.spool, &outlet).map(|file| (at, file))
             });
         }
         let Some(done) = tasks.join_next().await else { break };
@@ -123,7 +123,7 @@ async fn write_quarantine(job: &Job, plan: &Plan, bad: Vec<Blob>, outlet: Outlet
         for blob in bad {
             file.write_all(&spool.get(&blob)?).map_err(|_| Error::Stopped)?;
         }
-        file.close()
+        file.close(0)
     };
     tokio::task::spawn_blocking(write).await??;
     Ok(Some(name))

@@ -8,7 +8,7 @@ use crate::columns::{Fit, Schema, conform, convert_column, fits};
 use crate::error::Error;
 use crate::manifest::OutputFile;
 use crate::outlet::{OutFile, Outlet};
-use crate::settings::Settings;
+use crate::recipe::Recipe;
 use crate::spool::Spool;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader as _, new_null_array};
 use bytes::Bytes;
@@ -68,25 +68,25 @@ pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, tar
 pub(crate) fn write_file(
     plan: &FilePlan,
     schema: &Schema,
-    settings: &Settings,
+    recipe: &Recipe,
     plan_id: &str,
     spool: &Spool,
     outlet: &Outlet,
 ) -> Result<OutputFile, Error> {
-    let by = sort_columns(settings, schema);
+    let by = sort_columns(recipe, schema);
     if !by.is_empty() {
-        return write_sorted(plan, schema, settings, plan_id, spool, outlet, &by);
+        return write_sorted(plan, schema, recipe, plan_id, spool, outlet, &by);
     }
     let arrow = schema.to_arrow();
     let properties =
-        properties(&arrow, settings, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
+        properties(&arrow, recipe, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
     let file = outlet.create(plan.path.clone());
     let writer = ArrowWriter::try_new_with_options(file, arrow, options(properties))?;
     let (writer, factory) = writer.into_serialized_writer()?;
     let mut assembly = Assembly { writer, factory, schema, spool, row_groups: 0 };
     let mut small: Vec<&Fragment> = Vec::new();
     for fragment in &plan.fragments {
-        let is_small = fragment.blob.len() < settings.small_bytes();
+        let is_small = fragment.blob.len() < recipe.small_bytes;
         let merged: usize = small.iter().map(|fragment| fragment.blob.len()).sum();
         if !is_small || merged > MERGED_BYTES {
             assembly.flush(&mut small)?;
@@ -95,8 +95,7 @@ pub(crate) fn write_file(
     }
     assembly.flush(&mut small)?;
     let rows = plan.fragments.iter().map(|fragment| fragment.rows).sum();
-    let bytes = assembly.writer.into_inner().map_err(stopped)?.close()?;
-    Ok(OutputFile { path: plan.path.clone(), rows, bytes })
+    assembly.writer.into_inner().map_err(stopped)?.close(rows)
 }
 
 struct Assembly<'a> {

@@ -11,7 +11,7 @@ use crate::columns::{Schema, conform};
 use crate::error::Error;
 use crate::manifest::OutputFile;
 use crate::outlet::{OutFile, Outlet};
-use crate::settings::Settings;
+use crate::recipe::Recipe;
 use crate::sort_by::SortBy;
 use crate::spool::{BlobReader, Spool};
 use arrow_array::{RecordBatch, UInt32Array};
@@ -28,8 +28,8 @@ use std::collections::BinaryHeap;
 const MERGED_ROWS: usize = 1024;
 
 /// What the columns that rows are sorted by are called in the files' metadata; none, where no column is there.
-pub(crate) fn sort_columns(settings: &Settings, schema: &Schema) -> Vec<SortBy> {
-    sortable(&settings.sort, &schema.to_arrow())
+pub(crate) fn sort_columns(recipe: &Recipe, schema: &Schema) -> Vec<SortBy> {
+    sortable(&recipe.sort, &schema.to_arrow())
 }
 
 /// Writes one file, with its rows in the order of `by`.
@@ -39,7 +39,7 @@ pub(crate) fn sort_columns(settings: &Settings, schema: &Schema) -> Vec<SortBy> 
 pub(super) fn write_sorted(
     plan: &FilePlan,
     schema: &Schema,
-    settings: &Settings,
+    recipe: &Recipe,
     plan_id: &str,
     spool: &Spool,
     outlet: &Outlet,
@@ -47,7 +47,7 @@ pub(super) fn write_sorted(
 ) -> Result<OutputFile, Error> {
     let mut output = Output {
         arrow: schema.to_arrow(),
-        settings,
+        recipe,
         plan_id,
         by,
         file: Some(outlet.create(plan.path.clone())),
@@ -61,7 +61,7 @@ pub(super) fn write_sorted(
             let batch = conform(&fragment.table, &batch?, schema)?;
             bytes += batch.get_array_memory_size();
             pending.push(batch);
-            if bytes >= settings.sort_bytes() {
+            if bytes >= recipe.sort_bytes {
                 runs.push(Run::put(sort(&pending, &output.arrow, by)?, spool)?);
                 pending.clear();
                 bytes = 0;
@@ -77,7 +77,7 @@ pub(super) fn write_sorted(
         merge(runs, by, &mut output)?;
     }
     let rows = plan.fragments().iter().map(|fragment| fragment.rows).sum();
-    Ok(OutputFile { path: plan.path.clone(), rows, bytes: output.close()? })
+    output.close(rows)
 }
 
 /// Rows and their order.
@@ -163,7 +163,7 @@ fn merge(mut runs: Vec<Run>, by: &[SortBy], output: &mut Output<'_>) -> Result<(
 /// The file.
 struct Output<'a> {
     arrow: SchemaRef,
-    settings: &'a Settings,
+    recipe: &'a Recipe,
     plan_id: &'a str,
     by: &'a [SortBy],
     file: Option<OutFile>,
@@ -178,8 +178,8 @@ impl Output<'_> {
             None => self.begin(batch)?,
         };
         writer.write(batch).map_err(stopped)?;
-        let full = writer.in_progress_size() >= self.settings.group_bytes()
-            || writer.in_progress_rows() >= self.settings.row_group_rows;
+        let full = writer.in_progress_size() >= self.recipe.group_bytes
+            || writer.in_progress_rows() >= self.recipe.row_group_rows;
         if full {
             writer.flush().map_err(stopped)?;
         }
@@ -192,7 +192,7 @@ impl Output<'_> {
             let column_idx = i32::try_from(leaf(by, &self.arrow)?).ok()?;
             Some(SortingColumn { column_idx, descending: by.descending, nulls_first: false })
         });
-        let properties = properties(&self.arrow, self.settings, choose(first, self.settings.byte_stream_split))?
+        let properties = properties(&self.arrow, self.recipe, choose(first, self.recipe.byte_stream_split))?
             .set_key_value_metadata(Some(plan_metadata(self.plan_id)))
             .set_sorting_columns(Some(columns.collect()))
             .build();
@@ -200,12 +200,12 @@ impl Output<'_> {
         Ok(ArrowWriter::try_new_with_options(file, self.arrow.clone(), options(properties))?)
     }
 
-    fn close(mut self) -> Result<u64, Error> {
+    fn close(mut self, rows: u64) -> Result<OutputFile, Error> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.begin(&RecordBatch::new_empty(self.arrow.clone()))?,
         };
-        writer.into_inner().map_err(stopped)?.close()
+        writer.into_inner().map_err(stopped)?.close(rows)
     }
 }
 
@@ -221,7 +221,8 @@ mod tests {
     async fn runs_are_merged_in_order_and_equals_keep_theirs() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |text: &str| text.parse().expect("a location");
-        let settings = Settings::new(at("/raw"), at(&folder.path().to_string_lossy()));
+        let dst = at(&folder.path().to_string_lossy());
+        let recipe = Recipe::of(&crate::Settings::new(at("/raw"), dst.clone()));
         let spool = Spool::new(std::env::temp_dir(), 1 << 10);
         let by: Vec<SortBy> = vec!["k".parse().expect("a field")];
         let batch = |run: i64| {
@@ -235,7 +236,7 @@ mod tests {
         };
         let arrow = batch(0).schema();
         let (outlet, commands) = crate::outlet::channel();
-        let store = crate::store::Store::open(&settings.dst, None).expect("a store");
+        let store = crate::store::Store::open(&dst, None).expect("a store");
         let write = move || {
             let runs = (0..5).map(|run| {
                 let sorted = sort(&[batch(run)], &batch(run).schema(), &by).expect("sorted");
@@ -243,9 +244,9 @@ mod tests {
             });
             let runs = runs.collect();
             let file = Some(outlet.create("f".to_owned()));
-            let mut output = Output { arrow, settings: &settings, plan_id: "p", by: &by, file, writer: None };
+            let mut output = Output { arrow, recipe: &recipe, plan_id: "p", by: &by, file, writer: None };
             merge(runs, &by, &mut output).expect("merged");
-            output.close().expect("closed");
+            output.close(25_000).expect("closed");
         };
         let writer = tokio::task::spawn_blocking(write);
         let (staged, result) = crate::outlet::stage_all(&store, commands).await;

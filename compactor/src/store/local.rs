@@ -1,7 +1,8 @@
 //! A folder of this machine.
 
-use super::upload::Place;
-use super::{Object, Staged, Upload};
+use super::staging::{self, Staging};
+use super::upload::{StagedPlace, UploadPlace};
+use super::{Object, Staged, Version};
 use crate::error::Error;
 use crate::location::resolve;
 use bytes::Bytes;
@@ -10,20 +11,19 @@ use std::io::{self, ErrorKind, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of one read: what stays in the cache until it is decoded.
 pub(super) const RANGE: u64 = 1 << 20;
 
-/// Below the root, so that publishing is a rename within one file system; readers pass over it.
-const STAGING: &str = "_tmp";
-
 #[derive(Debug, Clone)]
 pub(crate) struct LocalStore {
     root: PathBuf,
+    /// Made when it is first needed.
+    staging: Arc<Mutex<Option<Arc<Staging>>>>,
 }
 
-/// A file under the staging folder.
+/// A file in the staging folder.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
     file: Arc<fs::File>,
@@ -34,7 +34,7 @@ pub(crate) struct LocalUpload {
 
 impl LocalStore {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: resolve(root) }
+        Self { root: resolve(root), staging: Arc::default() }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -56,7 +56,9 @@ impl LocalStore {
             };
             let file = fs::File::open(path).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
-            if metadata.len() != object.bytes || metadata.modified().ok() != object.modified {
+            if metadata.len() != object.bytes
+                || object.modified.is_some_and(|then| metadata.modified().ok() != Some(then))
+            {
                 return Err(Error::Changed { object: object.uri.clone() });
             }
             let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
@@ -67,29 +69,58 @@ impl LocalStore {
         .await
     }
 
-    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Version>, Error> {
         let path = self.path(name);
         match tokio::fs::read(&path).await {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => Ok(Some(Version { bytes, etag: None })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", &path, error)),
         }
     }
 
     pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        let path = self.path(name);
+        let (path, store) = (self.path(name), self.clone());
+        blocking(move || store.write(&path, &bytes).map_err(|error| Error::io("write", &path, error))).await
+    }
+
+    /// A lock on the root keeps others from looking or writing in between.
+    pub(super) async fn swap(&self, name: &str, old: Option<&Version>, new: Vec<u8>) -> Result<bool, Error> {
+        let (path, store) = (self.path(name), self.clone());
+        let old = old.map(|old| old.bytes.clone());
         blocking(move || {
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let staged = path.with_file_name(format!(".tmp-{file_name}"));
-            let write = || {
-                create_parent(&path)?;
-                fs::write(&staged, &bytes)?;
-                fs::File::open(&staged)?.sync_all()?;
-                replace(&staged, &path)
+            let swap = || {
+                fs::create_dir_all(&store.root)?;
+                let _lock = staging::lock(&store.root)?;
+                let current = match fs::read(&path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => None,
+                    content => Some(content?),
+                };
+                if current != old {
+                    return Ok(false);
+                }
+                store.write(&path, &new).map(|()| true)
             };
-            write().map_err(|error| Error::io("write", &path, error))
+            swap().map_err(|error| Error::io("write", &path, error))
         })
         .await
+    }
+
+    /// Writes a whole file in one step.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        create_parent(path)?;
+        let staged = self.staging()?.path();
+        fs::write(&staged, bytes)?;
+        fs::File::open(&staged)?.sync_all()?;
+        replace(&staged, path)
+    }
+
+    fn staging(&self) -> io::Result<Arc<Staging>> {
+        // A thread that panicked has taken the run with it.
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(staging) = &*staging {
+            return Ok(Arc::clone(staging));
+        }
+        Ok(Arc::clone(staging.insert(Arc::new(Staging::new(&self.root)?))))
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
@@ -97,21 +128,21 @@ impl LocalStore {
         absent_is_fine(tokio::fs::remove_file(&path).await).map_err(|error| Error::io("remove", &path, error))
     }
 
-    pub(super) async fn create(&self, name: String) -> Result<Upload, Error> {
-        let path = self.path(STAGING).join(&name);
-        let created = async {
-            if let Some(parent) = path.parent() {
-                tokio::fs::create_dir_all(parent).await?;
-            }
-            tokio::fs::File::create(&path).await
-        };
-        let file = created.await.map_err(|error| Error::io("create", &path, error))?;
-        let file = Arc::new(file.into_std().await);
-        Ok(Upload::Local(LocalUpload { file, path, name, bytes: 0 }))
+    pub(super) async fn create(&self, name: String) -> Result<UploadPlace, Error> {
+        let store = self.clone();
+        blocking(move || {
+            let create = || {
+                let path = store.staging()?.path();
+                Ok((fs::File::create(&path)?, path))
+            };
+            let (file, path) = create().map_err(|error| Error::io("create a file in", &store.root, error))?;
+            Ok(UploadPlace::Local(LocalUpload { file: Arc::new(file), path, name, bytes: 0 }))
+        })
+        .await
     }
 
     pub(super) async fn publish(&self, staged: &Staged) -> Result<(), Error> {
-        let Place::File(from) = &staged.place else { return Ok(()) };
+        let StagedPlace::File(from) = &staged.place else { return Ok(()) };
         let (from, path) = (from.clone(), self.path(&staged.name));
         blocking(move || {
             create_parent(&path).and_then(|()| replace(&from, &path)).map_err(|error| Error::io("write", &path, error))
@@ -120,13 +151,14 @@ impl LocalStore {
     }
 
     pub(super) async fn discard(&self, staged: &Staged) -> Result<(), Error> {
-        let Place::File(path) = &staged.place else { return Ok(()) };
+        let StagedPlace::File(path) = &staged.place else { return Ok(()) };
         absent_is_fine(tokio::fs::remove_file(path).await).map_err(|error| Error::io("remove", path, error))
     }
 
     pub(super) async fn clear_staging(&self) -> Result<(), Error> {
-        let path = self.path(STAGING);
-        absent_is_fine(tokio::fs::remove_dir_all(&path).await).map_err(|error| Error::io("remove", &path, error))
+        let root = self.root.clone();
+        blocking(move || staging::clear(&root).map_err(|error| Error::io("remove temporary files in", &root, error)))
+            .await
     }
 }
 
@@ -146,7 +178,7 @@ impl LocalUpload {
     pub(super) async fn stage(self) -> Result<Staged, Error> {
         let (file, path) = (self.file, self.path.clone());
         blocking(move || file.sync_all().map_err(|error| Error::io("write", &path, error))).await?;
-        Ok(Staged { name: self.name, bytes: self.bytes, place: Place::File(self.path) })
+        Ok(Staged { name: self.name, bytes: self.bytes, place: StagedPlace::File(self.path) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A prefix of an S3 bucket.
 
-use super::upload::Place;
-use super::{Object, Staged, Upload};
+use super::upload::{StagedPlace, UploadPlace};
+use super::{Object, Staged, Version};
 use crate::error::Error;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
@@ -10,12 +10,17 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use std::ops::Range;
+use std::time::{Duration, SystemTime};
 
 /// Bytes of one ranged GET. A range that breaks off is asked for again; what came before it is not.
 pub(super) const RANGE: u64 = 8 << 20;
 
 /// Times that one range is asked for. The SDK repeats requests; this repeats bodies that broke off.
 const ATTEMPTS: u32 = 4;
+
+/// Times that a write is asked for while others to the same name are under way, and the wait between the first two.
+const CONFLICTS: u32 = 6;
+const CONFLICT_WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub(crate) struct S3Store {
@@ -72,7 +77,7 @@ impl S3Store {
                     uri: self.uri(name),
                     bytes: u64::try_from(size).unwrap_or(0),
                     etag: object.e_tag,
-                    modified: None,
+                    modified: object.last_modified.and_then(|time| SystemTime::try_from(time).ok()),
                 });
             }
         }
@@ -112,14 +117,15 @@ impl S3Store {
         }
     }
 
-    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Version>, Error> {
         let response = match self.client.get_object().bucket(&self.bucket).key(self.key(name)).send().await {
             Ok(response) => response,
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
             Err(error) => return Err(Error::s3("read", &self.uri(name), error)),
         };
+        let etag = response.e_tag;
         let body = response.body.collect().await.map_err(|error| Error::body(&self.uri(name), error))?;
-        Ok(Some(body.to_vec()))
+        Ok(Some(Version { bytes: body.to_vec(), etag }))
     }
 
     pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
@@ -128,21 +134,45 @@ impl S3Store {
         Ok(())
     }
 
+    /// `If-None-Match: *` or `If-Match`, which S3 answers with 412 where the object is another, and with 409 where
+    /// another write is under way
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
+    pub(super) async fn swap(&self, name: &str, old: Option<&Version>, new: Vec<u8>) -> Result<bool, Error> {
+        let mut attempt = 1;
+        loop {
+            let request =
+                self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(ByteStream::from(new.clone()));
+            let request = match old {
+                None => request.if_none_match("*"),
+                Some(old) => request.set_if_match(old.etag.clone()),
+            };
+            let Err(error) = request.send().await else { return Ok(true) };
+            match error.raw_response().map(|response| response.status().as_u16()) {
+                Some(412) => return Ok(false),
+                // What was to be replaced has been removed.
+                Some(404) if old.is_some() && error.code() == Some("NoSuchKey") => return Ok(false),
+                Some(409) if attempt < CONFLICTS => tokio::time::sleep(CONFLICT_WAIT * attempt).await,
+                _ => return Err(Error::s3("write", &self.uri(name), error)),
+            }
+            attempt += 1;
+        }
+    }
+
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
         let request = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
         request.send().await.map_err(|error| Error::s3("remove", &self.uri(name), error))?;
         Ok(())
     }
 
-    pub(super) async fn create(&self, name: String) -> Result<Upload, Error> {
+    pub(super) async fn create(&self, name: String) -> Result<UploadPlace, Error> {
         let request = self.client.create_multipart_upload().bucket(&self.bucket).key(self.key(&name));
         let response = request.send().await.map_err(|error| Error::s3("write", &self.uri(&name), error))?;
         let parts = UploadedParts { id: response.upload_id.unwrap_or_default(), parts: Vec::new() };
-        Ok(Upload::S3(S3Upload { store: self.clone(), name, parts, bytes: 0 }))
+        Ok(UploadPlace::S3(S3Upload { store: self.clone(), name, parts, bytes: 0 }))
     }
 
     pub(super) async fn publish(&self, staged: &Staged) -> Result<(), Error> {
-        let Place::Parts(UploadedParts { id, parts }) = &staged.place else { return Ok(()) };
+        let StagedPlace::Parts(UploadedParts { id, parts }) = &staged.place else { return Ok(()) };
         let upload = CompletedMultipartUpload::builder().set_parts(Some(parts.clone())).build();
         let request = self
             .client
@@ -150,9 +180,14 @@ impl S3Store {
             .bucket(&self.bucket)
             .key(self.key(&staged.name))
             .upload_id(id)
+            .if_none_match("*")
             .multipart_upload(upload);
         match request.send().await {
             Ok(_) => Ok(()),
+            // Another run of the same plan was faster, with the same content.
+            Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 412) => {
+                self.abort(&staged.name, id).await
+            }
             // The first answer may have been lost: then the upload is gone because the object is there.
             Err(error) if error.code() == Some("NoSuchUpload") && self.is_there(staged).await? => Ok(()),
             Err(error) => Err(Error::s3("write", &self.uri(&staged.name), error)),
@@ -170,8 +205,8 @@ impl S3Store {
 
     pub(super) async fn discard(&self, staged: &Staged) -> Result<(), Error> {
         match &staged.place {
-            Place::Parts(parts) => self.abort(&staged.name, &parts.id).await,
-            Place::File(_) => Ok(()),
+            StagedPlace::Parts(parts) => self.abort(&staged.name, &parts.id).await,
+            StagedPlace::File(_) => Ok(()),
         }
     }
 
@@ -202,7 +237,7 @@ impl S3Upload {
     }
 
     pub(super) fn stage(self) -> Staged {
-        Staged { name: self.name, bytes: self.bytes, place: Place::Parts(self.parts) }
+        Staged { name: self.name, bytes: self.bytes, place: StagedPlace::Parts(self.parts) }
     }
 
     pub(super) async fn abort(self) {

@@ -4,7 +4,7 @@ use super::Type;
 use super::lexer::{Token, tokens};
 use crate::error::Error;
 
-/// Types within each other, at most.
+/// Types within each other, at most, and one more in the innermost: as many as the columns that are found have.
 const MAX_DEPTH: usize = 64;
 
 /// The columns of `text`: of a statement, or a list of columns alone. What follows the list (partitions, format,
@@ -25,6 +25,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<(Box<str>, Type)>, Error> {
         return Err(ddl.wrong("a comma or the end is missing"));
     }
     Ok(columns)
+}
+
+/// A type alone.
+pub(super) fn parse_type(text: &str) -> Result<Type, Error> {
+    let mut ddl = Ddl { tokens: tokens(text)?, at: 0 };
+    let kind = ddl.kind(1)?;
+    if ddl.peek().is_some() { Err(ddl.wrong("the type ends before this")) } else { Ok(kind) }
 }
 
 struct Ddl {
@@ -119,7 +126,7 @@ impl Ddl {
     }
 
     fn kind(&mut self, depth: usize) -> Result<Type, Error> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH + 1 {
             return Err(self.wrong(&format!("more than {MAX_DEPTH} types within each other")));
         }
         let Some(Token::Word(word)) = self.peek().cloned() else { return Err(self.wrong("a type is missing")) };

@@ -43,6 +43,19 @@ fn what_is_printed_reads_back() {
 }
 
 #[test]
+fn a_type_reads_back_from_json_with_any_names_and_64_deep() {
+    let names = ["", "`", "``", "a b", "A", "struct", "x:y", "'", "\"", "\n", "--", "/*", "ø😀", "not", "a,b>", "\\"];
+    let fields: Vec<(Box<str>, Type)> = names.iter().map(|name| ((*name).into(), Type::Double)).collect();
+    let mut deep = Type::Struct(fields);
+    for depth in 0..63 {
+        deep = if depth % 2 == 0 { Type::List(Box::new(deep)) } else { Type::Struct(vec![("s".into(), deep)]) };
+    }
+    let text = serde_json::to_string(&deep).expect("JSON");
+    assert_eq!(serde_json::from_str::<Type>(&text).expect("a type"), deep);
+    assert!(serde_json::from_str::<Type>("\"bigint, b\"").is_err());
+}
+
+#[test]
 fn arrow_json_is_read() {
     let text = r#"{"schema": {"fields": [
         {"name": "n", "nullable": true, "type": {"name": "int", "bitWidth": 32, "isSigned": true}, "children": []},
