@@ -11,6 +11,7 @@ mod conform;
 mod cursor;
 mod fields;
 mod fixed;
+mod flat;
 mod node;
 mod pick;
 mod render;

@@ -8,6 +8,7 @@
 use crate::error::Error;
 use crate::ledger::{self, Ledger};
 use crate::manifest::{self, Intent, Manifest};
+use crate::parts;
 use crate::plan::Plan;
 use crate::store::{Staged, Store};
 use crate::table;
@@ -93,6 +94,9 @@ pub(crate) async fn tidy(store: &Store, ledger: &Ledger) -> Result<(), Error> {
             Some(_) => take_back(store, *number).await?,
             None => {}
         }
+    }
+    for plan in &ledger.worked {
+        parts::remove(store, plan).await?;
     }
     store.clear_staging().await
 }

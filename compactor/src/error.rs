@@ -57,6 +57,14 @@ pub enum Error {
         /// The plan's name.
         plan: String,
     },
+    /// What a share of a plan has left cannot be used.
+    #[error("{path}: {fault}; remove it and run the share again")]
+    Share {
+        /// The file's full name.
+        path: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// Other runs were faster to write the table's summary, too often in a row. The plan itself is committed.
     #[error("{path} is written by others again and again; run again to bring it up to date")]
     Contended {

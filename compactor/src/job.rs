@@ -11,18 +11,20 @@ mod units;
 mod work;
 mod write;
 
+pub(crate) use units::{Unit, cut};
 pub(crate) use write::{Written, write};
 
 use crate::columns::{Schema, Table};
-use crate::decode::Loss;
 use crate::error::Error;
 use crate::partition::{Levels, PartitionBy};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::report::{Phase, Progress};
 use crate::row_groups::Fragment;
+use crate::settings::Machine;
 use crate::spool::{Blob, Spool};
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -72,52 +74,93 @@ pub(crate) struct UnitRead {
 }
 
 /// What an object holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectRead {
     /// Good rows.
     pub(crate) rows: u64,
     /// Gzip members and zstd frames that were read to their end.
     pub(crate) members: u64,
     pub(crate) text_bytes: u64,
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) losses: Vec<LossRead>,
 }
 
-/// Reads all inputs of `plan`, several units at once.
+/// A range of an object that holds no rows we can trust.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LossRead {
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    pub(crate) reason: String,
+}
+
+impl Job {
+    /// What carries out plans of this recipe on this machine.
+    pub(crate) fn new(recipe: &Recipe, machine: &Machine, source: Store, destination: Store) -> Self {
+        Self {
+            recipe: Arc::new(recipe.clone()),
+            threads: machine.threads,
+            ranges_ahead: machine.ranges_ahead(source.range_bytes()),
+            source,
+            destination,
+            spool: Spool::new(machine.spool_dir.clone(), machine.waiting_bytes()),
+        }
+    }
+}
+
+/// Reads the inputs of these units of `plan`, several units at once.
 ///
 /// # Errors
 /// Those of the source; and [`Error::TooManyFields`].
-pub(crate) async fn read(job: &Job, plan: &Plan, progress: &impl Fn(Progress)) -> Result<Reading, Error> {
-    let units = units::cut(plan);
+pub(crate) async fn read(
+    job: &Job,
+    plan: &Plan,
+    units: &[Unit],
+    progress: &impl Fn(Progress),
+) -> Result<Vec<UnitRead>, Error> {
     let (news, mut heard) = mpsc::channel(NEWS);
-    let reading = read_units(job, plan, &units, news);
+    let reading = read_units(job, plan, units, news);
     let telling = async {
-        let mut meter = Meter::new(Phase::Reading, plan.inputs.len(), plan.bytes());
+        let objects = units.iter().map(|unit| unit.inputs(plan).len()).sum();
+        let mut meter = Meter::new(Phase::Reading, objects, units.iter().map(|unit| unit.bytes(plan)).sum());
         progress(meter.progress);
         while let Some((bytes, rows)) = heard.recv().await {
             progress(meter.done(bytes, rows));
         }
     };
     let (units, ()) = tokio::join!(reading, telling);
-    let units = units?;
-    let bounds = job.recipe.bounds();
-    let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), bounds));
-    check_fields(&table)?;
-    let mut schema = Schema::of(table, bounds);
-    if !job.recipe.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
-        // A level that had to take another name does not stand for the column.
-        let levels = Levels::beside(&job.recipe.partition_by, &schema);
-        let is_level = |name: &&str| levels.names().iter().any(|level| level == name);
-        let columns: Vec<&str> =
-            job.recipe.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
-        schema.leave_out(&columns);
+    units
+}
+
+impl Reading {
+    /// All units of a plan, and the schema of their rows.
+    ///
+    /// # Errors
+    /// [`Error::TooManyFields`].
+    pub(crate) fn new(recipe: &Recipe, units: Vec<UnitRead>) -> Result<Self, Error> {
+        let bounds = recipe.bounds();
+        let table = units.iter().fold(Table::default(), |table, unit| table.join(unit.table.clone(), bounds));
+        check_fields(&table)?;
+        let mut schema = Schema::of(table, bounds);
+        if !recipe.write_partition_columns && units.iter().all(|unit| unit.untold == 0) {
+            // A level that had to take another name does not stand for the column.
+            let levels = Levels::beside(&recipe.partition_by, &schema);
+            let is_level = |name: &&str| levels.names().iter().any(|level| level == name);
+            let columns: Vec<&str> =
+                recipe.partition_by.iter().filter_map(PartitionBy::column).filter(is_level).collect();
+            schema.leave_out(&columns);
+        }
+        Ok(Self { schema, units })
     }
-    Ok(Reading { schema, units })
+
+    /// What was read of every object, in the plan's order.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectRead> {
+        self.units.iter().flat_map(|unit| &unit.objects)
+    }
 }
 
 async fn read_units(
     job: &Job,
     plan: &Plan,
-    units: &[units::Unit],
+    units: &[Unit],
     news: mpsc::Sender<(u64, u64)>,
 ) -> Result<Vec<UnitRead>, Error> {
     let mut read = BTreeMap::new();
@@ -127,7 +170,7 @@ async fn read_units(
         while tasks.len() < job.threads
             && let Some((at, unit)) = left.next()
         {
-            let objects = plan.inputs[unit.inputs.clone()].iter().map(|input| input.object.clone()).collect();
+            let objects = unit.inputs(plan).iter().map(|input| input.object.clone()).collect();
             let (job, news) = (job.clone(), news.clone());
             tasks.spawn(async move { work::read_unit(job, objects, news).await.map(|read| (at, read)) });
         }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::manifest::{self, Intent, Manifest};
+use crate::parts;
 use crate::plan::{self, Plan, Taken};
 use crate::store::{Store, Version};
 use crate::table::TableSchema;
@@ -21,6 +22,8 @@ pub(crate) struct Ledger {
     pub(crate) pending: BTreeMap<u64, Plan>,
     /// Numbers of plans with an outcome, of which something is to be removed.
     pub(crate) untidy: BTreeSet<u64>,
+    /// Plans with an outcome of which shares have left something.
+    pub(crate) worked: BTreeSet<String>,
     /// The highest number of a plan.
     pub(crate) last: u64,
 }
@@ -38,7 +41,11 @@ impl Ledger {
             numbers.extend(Plan::number_of(&object.name));
             intents.extend(Intent::number_of(&object.name));
         }
+        let work = store.list(parts::FOLDER).await?;
         ledger.refresh(store).await?;
+        let worked = work.iter().filter_map(|object| parts::plan_of(&object.name));
+        ledger.worked =
+            worked.filter(|plan| ledger.outcomes.contains_key(&Manifest::name(plan))).map(str::to_owned).collect();
         let known: BTreeSet<u64> = ledger.outcomes.values().map(|outcome| outcome.number).collect();
         ledger.last = numbers.iter().chain(&known).max().copied().unwrap_or(0);
         ledger.untidy = intents.intersection(&known).copied().collect();

@@ -1,6 +1,7 @@
 //! What lies at the source.
 
 use crate::error::Error;
+use crate::location::Location;
 use crate::store::{Object, Store};
 
 /// The objects at the source, by name.
@@ -22,6 +23,15 @@ pub(crate) async fn list(store: &Store) -> Result<Listing, Error> {
     objects.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let hidden = (listed - objects.len()) as u64;
     Ok(Listing { objects, hidden })
+}
+
+/// What is wrong with a source that has nothing, and never had.
+pub(crate) fn no_objects(source: &Location, listing: &Listing) -> Error {
+    let hidden = match listing.hidden {
+        0 => String::new(),
+        hidden => format!(" ({hidden} with a name that begins with _ or . were passed over)"),
+    };
+    Error::Usage(format!("{source}: there are no objects{hidden}; is the prefix right?"))
 }
 
 fn is_hidden(name: &str) -> bool {

@@ -54,7 +54,7 @@ pub async fn preview(settings: &Settings, s3: Option<aws_sdk_s3::Client>) -> Res
     let ledger = Ledger::read(&destination).await?;
     let pending = ledger.pending.len() as u64;
     let (free, skipped) = plan::untaken(listing.objects, ledger.taken())?;
-    let plan = Plan::new(ledger.last + 1, settings.src.to_string(), Recipe::of(settings), free);
+    let plan = Plan::new(ledger.last + 1, source.uri(""), Recipe::of(settings), free);
     let by_key = settings.partition_by.iter().all(|by| matches!(by, PartitionBy::Key(_)));
     let hours: BTreeSet<_> = plan.inputs.iter().map(|input| input.hour).collect();
     let partitions = if settings.partition_by.is_empty() { 1 } else { hours.len() as u64 };

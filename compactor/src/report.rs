@@ -91,7 +91,10 @@ pub struct LossReport {
 
 impl Report {
     /// What both runs did, this one after `earlier`.
-    pub(crate) fn after(mut self, mut earlier: Self) -> Self {
+    #[must_use]
+    pub fn after(mut self, mut earlier: Self) -> Self {
+        earlier.resumed.append(&mut self.resumed);
+        self.resumed = earlier.resumed;
         self.objects += earlier.objects;
         self.members += earlier.members;
         self.rows += earlier.rows;
@@ -156,6 +159,13 @@ pub struct Progress {
     pub total_bytes: u64,
     /// Rows seen in this phase.
     pub rows: u64,
+}
+
+impl Progress {
+    /// A phase that does not count objects.
+    pub(crate) fn begun(phase: Phase) -> Self {
+        Self { phase, objects: 0, total_objects: 0, bytes: 0, total_bytes: 0, rows: 0 }
+    }
 }
 
 impl fmt::Display for Phase {

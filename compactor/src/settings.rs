@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const MIB: usize = 1 << 20;
 
 /// What a run is told. [`Settings::new`] gives every bound its default.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Where the objects lie; all of them are read, except names with a part that begins with `_` or `.`.
     pub src: Location,
@@ -77,6 +77,57 @@ pub enum Mismatch {
     Reject,
 }
 
+/// What a machine may be asked for. The files do not depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Threads that read objects, and that write files.
+    pub threads: usize,
+    /// Memory to use, about. Row groups that do not fit wait in a file in `spool_dir`.
+    pub memory_bytes: usize,
+    /// Where a temporary file may be made.
+    pub spool_dir: PathBuf,
+}
+
+impl Default for Machine {
+    /// A thread for every core, 512 MiB, and the system's folder for temporary files.
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            memory_bytes: 512 * MIB,
+            spool_dir: std::env::temp_dir(),
+        }
+    }
+}
+
+impl Machine {
+    /// Bytes of row groups that may wait in memory, all together.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.memory_bytes / 4
+    }
+
+    /// Ranges of objects, each of so many bytes, that a thread asks for before it decodes them.
+    pub(crate) fn ranges_ahead(&self, range_bytes: u64) -> usize {
+        let share = (self.memory_bytes / (8 * self.threads.max(1))) as u64;
+        usize::try_from(share / range_bytes.max(1)).unwrap_or(usize::MAX).clamp(2, 8)
+    }
+
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] names the setting and the range allowed.
+    pub fn check(&self) -> Result<(), Error> {
+        in_range("threads", self.threads, 1, 512)?;
+        in_range("memory_bytes", self.memory_bytes, 64 * MIB, usize::MAX)
+    }
+}
+
+fn in_range(name: &str, value: usize, low: usize, high: usize) -> Result<(), Error> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{name} is {value}; it must be from {low} to {high}")))
+}
+
 impl Settings {
     /// The defaults: 256 MiB files, 64 MiB row groups, zstd level 3, a thread for every core.
     pub fn new(src: Location, dst: Location) -> Self {
@@ -111,15 +162,9 @@ impl Settings {
         (self.memory_bytes / (8 * self.threads.max(1))).clamp(MIB, 64 * MIB)
     }
 
-    /// Bytes of row groups that may wait in memory, all together.
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.memory_bytes / 4
-    }
-
-    /// Ranges of objects, each of so many bytes, that a thread asks for before it decodes them.
-    pub(crate) fn ranges_ahead(&self, range_bytes: u64) -> usize {
-        let share = (self.memory_bytes / (8 * self.threads.max(1))) as u64;
-        usize::try_from(share / range_bytes.max(1)).unwrap_or(usize::MAX).clamp(2, 8)
+    /// What the machine may be asked for.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine { threads: self.threads, memory_bytes: self.memory_bytes, spool_dir: self.spool_dir.clone() }
     }
 
     /// Encoded bytes of a row group, given what memory there is.
@@ -141,16 +186,13 @@ impl Settings {
             ("target_file_bytes", self.target_file_bytes, 1, usize::MAX),
             ("row_group_rows", self.row_group_rows, 1, usize::MAX),
             ("row_group_bytes", self.row_group_bytes, 1, usize::MAX),
-            ("threads", self.threads, 1, 512),
-            ("memory_bytes", self.memory_bytes, 64 * MIB, usize::MAX),
             ("max_row_bytes", self.max_row_bytes, 2, 256 * MIB),
             ("max_depth", self.max_depth, 1, 512),
             ("max_columns", self.max_columns, 1, 1_000_000),
         ];
+        self.machine().check()?;
         for (name, value, low, high) in ranges {
-            if value < low || value > high {
-                return Err(Error::Usage(format!("{name} is {value}; it must be from {low} to {high}")));
-            }
+            in_range(name, value, low, high)?;
         }
         if !(1..=22).contains(&self.zstd_level) {
             return Err(Error::Usage(format!("zstd_level is {}; it must be from 1 to 22", self.zstd_level)));

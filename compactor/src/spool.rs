@@ -1,6 +1,7 @@
 //! Row groups that wait for the schema: in memory as far as allowed, then in a file without a name.
 
 use crate::error::Error;
+use crate::store::{Object, Store};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Write as _;
@@ -37,6 +38,29 @@ pub(crate) struct Blob {
 enum Place {
     Memory(Bytes),
     File { file: Arc<File>, offset: u64 },
+    Stored(Arc<Part>),
+}
+
+/// A part of an object that a share of a plan has left.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) store: Store,
+    pub(crate) object: Arc<Object>,
+    pub(crate) offset: u64,
+    pub(crate) crc32: u32,
+}
+
+impl Part {
+    /// The part, which has so many bytes. To be called on a thread that may block.
+    fn get(&self, len: usize) -> Result<Bytes, Error> {
+        let range = self.offset..self.offset + len as u64;
+        let (bytes, _) = tokio::runtime::Handle::current().block_on(self.store.range(&self.object, range))?;
+        if crc32fast::hash(&bytes) == self.crc32 {
+            Ok(bytes)
+        } else {
+            Err(Error::Share { path: self.object.uri.clone(), fault: "its content is not what the share wrote" })
+        }
+    }
 }
 
 impl Spool {
@@ -73,7 +97,7 @@ impl Spool {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).file_bytes
     }
 
-    /// The bytes of a blob of this spool.
+    /// The bytes of a blob of this spool, or of one that is stored. To be called on a thread that may block.
     pub(crate) fn get(&self, blob: &Blob) -> Result<Bytes, Error> {
         match &blob.place {
             Place::Memory(bytes) => Ok(bytes.clone()),
@@ -83,6 +107,7 @@ impl Spool {
                 read.map_err(|error| Error::io("read a temporary file in", &self.0.folder, error))?;
                 Ok(Bytes::from(bytes))
             }
+            Place::Stored(part) => part.get(blob.len),
         }
     }
 }
@@ -112,6 +137,10 @@ impl BlobReader {
                 read.map_err(|error| parquet::errors::ParquetError::External(Box::new(failed(error))))?;
                 Ok(Bytes::from(bytes))
             }
+            Place::Stored(part) => match part.get(self.blob.len) {
+                Ok(bytes) => Ok(bytes.slice(from..to)),
+                Err(error) => Err(parquet::errors::ParquetError::External(Box::new(error))),
+            },
         }
     }
 }
@@ -138,6 +167,11 @@ impl parquet::file::reader::ChunkReader for BlobReader {
 }
 
 impl Blob {
+    /// Bytes that lie elsewhere.
+    pub(crate) fn stored(part: Part, len: usize) -> Self {
+        Self { place: Place::Stored(Arc::new(part)), len }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod commands;
+mod compactors;
 mod contested;
 mod demo;
 mod errors;

@@ -1,6 +1,6 @@
 //! What a run did, or would do, for people.
 
-use alluvial_compactor::{Preview, Report};
+use alluvial_compactor::{Planned, PlannedShare, Preview, Report, ShareReport};
 use std::fmt::Write as _;
 
 /// The report for people. Writing to a string cannot fail.
@@ -57,6 +57,39 @@ pub(crate) fn summary(report: &Report) -> String {
     }
     let memory = report.peak_memory_bytes.map(|bytes| format!(", {} of memory at most", size(bytes)));
     writeln!(text, "  took         {:.1} s{}", report.seconds, memory.unwrap_or_default()).ok();
+    text
+}
+
+/// What a share did, for people.
+pub(crate) fn share(report: &ShareReport) -> String {
+    let ShareReport { shard, objects, rows, .. } = report;
+    let Some(plan) = report.plan else { return "nothing to do: there is no plan, or it is done\n".to_owned() };
+    if report.already_done {
+        return format!("share {shard} of plan {plan} was done before\n");
+    }
+    let memory = report.peak_memory_bytes.map(|bytes| format!(", {} of memory at most", size(bytes)));
+    format!(
+        "share {shard} of plan {plan}: {objects} objects ({}), {rows} rows in {:.1} s{}\n",
+        size(report.bytes_in),
+        report.seconds,
+        memory.unwrap_or_default()
+    )
+}
+
+/// A plan, for people.
+pub(crate) fn plan_made(plan: &Planned) -> String {
+    let mut text = String::new();
+    let Some(at) = &plan.plan else {
+        writeln!(text, "nothing to do: plans have taken all {} objects of {}", plan.skipped_objects, plan.source).ok();
+        return text;
+    };
+    writeln!(text, "{} {at}", if plan.resumed { "left by an earlier run:" } else { "planned" }).ok();
+    writeln!(text, "  objects      {} ({})", plan.objects, size(plan.bytes_in)).ok();
+    for PlannedShare { shard, objects, bytes } in &plan.shares {
+        writeln!(text, "  share {shard:<6} {objects} objects ({})", size(*bytes)).ok();
+    }
+    writeln!(text, "next: compact run --plan {at} --shard 0/{}, and every other share", plan.shares.len()).ok();
+    writeln!(text, "then: compact commit {at}").ok();
     text
 }
 

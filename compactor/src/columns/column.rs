@@ -1,13 +1,16 @@
 //! What columns hold, and how two answers to that question are put together.
 
+use super::flat::Node;
 use crate::types::Type;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What was seen of the values at one place of the rows, and so what a column of them holds.
 ///
 /// The kinds form a lattice: [`Column::join`] is commutative, associative and idempotent, so that the schema is a
 /// function of the set of rows, however they are ordered and grouped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<Node>", try_from = "Vec<Node>")]
 pub(crate) enum Column {
     /// Nothing but nulls.
     Null,

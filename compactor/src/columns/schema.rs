@@ -3,6 +3,7 @@
 use super::column::{Bounds, Column, join_fields};
 use crate::types::Type;
 use arrow_schema::{DataType, Field, TimeUnit};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 pub(crate) const OVERFLOW: &str = "_overflow";
 
 /// What was seen of a set of rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Table {
     /// Sorted by name.
     pub(crate) columns: Vec<(Box<str>, Column)>,

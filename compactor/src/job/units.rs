@@ -1,6 +1,6 @@
 //! How a plan is cut: into units, each read by one thread.
 
-use crate::plan::Plan;
+use crate::plan::{Input, Plan};
 use std::ops::Range;
 
 /// Objects of a unit, at most.
@@ -8,14 +8,25 @@ const UNIT_OBJECTS: usize = 4096;
 
 /// Inputs of one partition that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// Indexes into the plan's inputs.
     pub(super) inputs: Range<usize>,
 }
 
+impl Unit {
+    pub(crate) fn inputs<'a>(&self, plan: &'a Plan) -> &'a [Input] {
+        plan.inputs.get(self.inputs.clone()).unwrap_or_default()
+    }
+
+    /// Bytes of its objects.
+    pub(crate) fn bytes(&self, plan: &Plan) -> u64 {
+        self.inputs(plan).iter().map(|input| input.object.bytes).sum()
+    }
+}
+
 /// Cuts `plan`, by nothing but what it says, into units of at least its recipe's `unit_bytes`; the last of a partition
 /// may have fewer.
-pub(super) fn cut(plan: &Plan) -> Vec<Unit> {
+pub(crate) fn cut(plan: &Plan) -> Vec<Unit> {
     let unit_bytes = plan.recipe.unit_bytes;
     let mut units = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);

@@ -3,7 +3,7 @@
 use super::builder::{Refused, RowBuilder};
 use super::feed::{self, Piece};
 use super::route::Router;
-use super::{Job, MAX_FIELDS, ObjectRead, UnitRead};
+use super::{Job, LossRead, MAX_FIELDS, ObjectRead, UnitRead};
 use crate::columns::Refusal;
 use crate::decode::{Decoder, Event, Loss, Origin, Row, RowFault, Rows};
 use crate::error::Error;
@@ -242,7 +242,8 @@ impl Columns {
 
     fn lose(&mut self, loss: Loss) -> Result<(), Error> {
         let line = quarantine::loss(&self.uri, &loss);
-        self.object.losses.push(loss);
+        let (offset, bytes) = (loss.from, loss.to - loss.from);
+        self.object.losses.push(LossRead { offset, bytes, reason: loss.fault.to_string() });
         self.quarantine(line)
     }
 

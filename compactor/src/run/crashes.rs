@@ -16,7 +16,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
@@ -36,7 +36,7 @@ fn gzip(members: &[&str]) -> Vec<u8> {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // In memory, where there is such a folder: thousands of runs wait for their files to be safe.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         let world = Self { folder };
@@ -55,11 +55,11 @@ impl World {
         fs::rename(written, path).expect("an object");
     }
 
-    fn src(&self) -> PathBuf {
+    pub(crate) fn src(&self) -> PathBuf {
         self.folder.path().join("raw")
     }
 
-    fn dst(&self) -> PathBuf {
+    pub(crate) fn dst(&self) -> PathBuf {
         self.folder.path().join("parquet")
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// What the summary says must be there and whole.
-    fn check_snapshot(&self) -> u64 {
+    pub(crate) fn check_snapshot(&self) -> u64 {
         let Ok(summary) = fs::read(self.dst().join(manifest::TABLE)) else { return 0 };
         let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
         let files = summary["files"].as_array().expect("files");
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// One run without faults must leave this.
-    async fn check_final(&self, expected: &[i64], after: &str) {
+    pub(crate) async fn check_final(&self, expected: &[i64], after: &str) {
         let (report, _) = self.run(Fault::None).await;
         report.unwrap_or_else(|error| panic!("{after}: {error}"));
         self.check_rows(expected, after);
@@ -107,7 +107,7 @@ impl World {
         assert!(again.expect("nothing to do").already_done, "{after}");
     }
 
-    fn check_rows(&self, expected: &[i64], after: &str) {
+    pub(crate) fn check_rows(&self, expected: &[i64], after: &str) {
         assert_eq!(self.rows(), expected, "{after}");
         assert_eq!(self.check_snapshot(), expected.len() as u64, "{after}");
         let names = |folder: &str| fs::read_dir(self.dst().join(folder)).map(|entries| entries.count()).unwrap_or(0);
@@ -119,27 +119,35 @@ impl World {
     }
 
     /// What a process leaves that is killed, and that these, which end by themselves, do not.
-    fn leave_staging(&self) {
+    pub(crate) fn leave_staging(&self) {
         let dead = self.dst().join("_tmp/run-dead");
         fs::create_dir_all(&dead).expect("a folder");
         fs::write(dead.join("0"), "half a file").expect("written");
     }
 
-    fn saved(&self) -> PathBuf {
+    pub(crate) fn saved(&self) -> PathBuf {
         self.folder.path().join("saved")
     }
 
-    fn save(&self) {
+    /// Whether anything is there that shares have left.
+    pub(crate) fn has_work(&self) -> bool {
+        let Ok(plans) = fs::read_dir(self.dst().join("_work")) else { return false };
+        plans
+            .map(|plan| plan.expect("an entry").path())
+            .any(|plan| fs::read_dir(plan).is_ok_and(|mut left| left.next().is_some()))
+    }
+
+    pub(crate) fn save(&self) {
         copy(&self.dst(), &self.saved());
     }
 
-    fn restore(&self) {
+    pub(crate) fn restore(&self) {
         copy(&self.saved(), &self.dst());
     }
 }
 
 /// In place of what is there.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::remove_dir_all(to).ok();
     let Ok(entries) = fs::read_dir(from) else { return };
     fs::create_dir_all(to).expect("a folder");
@@ -171,7 +179,7 @@ fn numbers(file: &Path) -> Vec<i64> {
     batches.flat_map(column).collect()
 }
 
-const ALL: [i64; 4] = [1, 2, 3, 4];
+pub(crate) const ALL: [i64; 4] = [1, 2, 3, 4];
 
 #[tokio::test]
 async fn a_death_at_any_io_or_any_two_leaves_each_row_once() {

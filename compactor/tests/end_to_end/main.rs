@@ -9,4 +9,5 @@ mod people;
 mod property;
 mod rerun;
 mod s3;
+mod shares;
 mod support;
