@@ -2,6 +2,7 @@
 
 mod commit;
 mod ddl;
+mod gc;
 mod layout;
 mod local;
 mod machine;
@@ -12,6 +13,7 @@ mod run;
 mod s3;
 mod schema;
 mod show;
+mod verify;
 
 use alluvial_compactor::{Error, ErrorKind};
 use alluvial_runtime::exit::{self, Exit, Failure};
@@ -20,12 +22,14 @@ use alluvial_runtime::telemetry::LogArgs;
 use clap::{Parser, Subcommand};
 use commit::CommitArgs;
 use ddl::DdlArgs;
+use gc::GcArgs;
 use plan::PlanArgs;
 use progress::ProgressLines;
 use run::RunArgs;
 use s3::client;
 use serde::Serialize;
 use std::io::{self, Write as _};
+use verify::VerifyArgs;
 
 /// Turns the gzip objects that Firehose leaves in S3 into Parquet
 #[derive(Debug, Parser)]
@@ -45,6 +49,10 @@ enum Command {
     Plan(Box<PlanArgs>),
     /// Make the files of a plan of which all shares are done, and commit them
     Commit(CommitArgs),
+    /// Read a table again, and prove that it is what its manifests say
+    Verify(VerifyArgs),
+    /// Remove files that no plan refers to and, with --inputs, objects that are compacted, after a grace
+    Gc(GcArgs),
     /// Print the statements that make DST a table of Athena and Glue, Spark or DuckDB
     Ddl(DdlArgs),
 }
@@ -57,6 +65,8 @@ impl Cli {
             Command::Run(args) => args.run(&self.log).await,
             Command::Plan(args) => args.run().await,
             Command::Commit(args) => args.run().await,
+            Command::Verify(args) => args.run().await,
+            Command::Gc(args) => args.run().await,
             Command::Ddl(args) => args.run().await,
         }
     }

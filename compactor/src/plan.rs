@@ -195,7 +195,7 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
 }
 
 /// An ETag that one of the listings did not give decides nothing.
-fn same_etag(a: Option<&str>, b: Option<&str>) -> bool {
+pub(crate) fn same_etag(a: Option<&str>, b: Option<&str>) -> bool {
     a.is_none() || b.is_none() || a == b
 }
 

@@ -142,6 +142,8 @@ pub enum Phase {
     Writing,
     /// Making the files visible.
     Committing,
+    /// Reading the files of a table again, which the phase counts in place of objects.
+    Verifying,
 }
 
 /// How far a phase has come. Listing and committing count nothing.
@@ -175,6 +177,7 @@ impl fmt::Display for Phase {
             Self::Reading => "reading",
             Self::Writing => "writing",
             Self::Committing => "committing",
+            Self::Verifying => "verifying",
         })
     }
 }

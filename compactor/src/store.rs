@@ -200,10 +200,18 @@ impl Store {
         }
     }
 
+    /// Ends uploads that were begun before `before` and never completed, and says how many there were; only that, if it is
+    /// a `dry_run`. Of this machine there are none.
+    pub(crate) async fn abort_uploads(&self, before: SystemTime, dry_run: bool) -> Result<u64, Error> {
+        match &self.place {
+            Place::Local(_) => Ok(0),
+            Place::S3(store) => self.io.of(Box::pin(store.abort_uploads(before, dry_run))).await,
+        }
+    }
+
     /// Removes what processes left behind that stopped while they were staging.
     ///
-    /// Of S3, a crashed run's uploads stay: they are invisible, and the bucket's lifecycle rule for incomplete
-    /// multipart uploads removes them.
+    /// Of S3, a crashed run's uploads stay, and nobody sees them: see [`Store::abort_uploads`].
     pub(crate) async fn clear_staging(&self) -> Result<(), Error> {
         match &self.place {
             Place::Local(store) => self.io.of(store.clear_staging()).await,

@@ -17,6 +17,7 @@ mod objects;
 mod stage;
 mod store;
 mod subject;
+mod uploads;
 mod walk;
 
 use crate::api::{ACCESS_KEY, ApiError, Body, BoxError, SECRET_KEY, full};

@@ -80,7 +80,7 @@ fn line(at: &Progress, elapsed: Duration) -> String {
     if total_objects == 0 {
         return phase.to_string();
     }
-    let noun = if phase == Phase::Writing { "files" } else { "objects" };
+    let noun = if matches!(phase, Phase::Writing | Phase::Verifying) { "files" } else { "objects" };
     if objects == 0 {
         let of = if total_bytes > 0 { format!(", {}", size(total_bytes)) } else { String::new() };
         return format!("{phase} {total_objects} {noun}{of}");

@@ -1,6 +1,6 @@
 //! What a run did, or would do, for people.
 
-use alluvial_compactor::{Planned, PlannedShare, Preview, Report, ShareReport};
+use alluvial_compactor::{GcReport, Planned, PlannedShare, Preview, Report, ShareReport, VerifyFault, VerifyReport};
 use std::fmt::Write as _;
 
 /// The report for people. Writing to a string cannot fail.
@@ -90,6 +90,63 @@ pub(crate) fn plan_made(plan: &Planned) -> String {
     }
     writeln!(text, "next: compact run --plan {at} --shard 0/{}, and every other share", plan.shares.len()).ok();
     writeln!(text, "then: compact commit {at}").ok();
+    text
+}
+
+/// What a reading of the table again has found, for people.
+pub(crate) fn verified(report: &VerifyReport) -> String {
+    let mut text = String::new();
+    let VerifyReport { destination, plans, files, rows, bytes, .. } = report;
+    let sound = if report.is_sound() { "is what its manifests say" } else { "IS NOT WHAT ITS MANIFESTS SAY" };
+    writeln!(text, "{destination} {sound}").ok();
+    writeln!(text, "  read         {files} files of {plans} plans, {rows} rows ({})", size(*bytes)).ok();
+    if report.inputs + report.removed_inputs > 0 {
+        let (inputs, removed) = (report.inputs, report.removed_inputs);
+        writeln!(text, "  inputs       {inputs} objects read again, {removed} no longer there").ok();
+    }
+    if report.unfinished_plans > 0 {
+        writeln!(text, "  unfinished   {} plans, which compact run finishes", report.unfinished_plans).ok();
+    }
+    for orphan in report.orphans.iter().take(10) {
+        writeln!(text, "  ORPHAN       {orphan}; compact gc removes it").ok();
+    }
+    for VerifyFault { object, fault } in report.faults.iter().take(50) {
+        writeln!(text, "  FAULT        {object} {fault}").ok();
+    }
+    writeln!(text, "  took         {:.1} s", report.seconds).ok();
+    text
+}
+
+/// What was removed, for people.
+pub(crate) fn removed(report: &GcReport) -> String {
+    let mut text = String::new();
+    let done = if report.dry_run { "would remove from" } else { "removed from" };
+    writeln!(text, "{done} {}", report.destination).ok();
+    writeln!(
+        text,
+        "  orphans      {} ({}), {} too young",
+        report.orphans,
+        size(report.orphan_bytes),
+        report.young_orphans
+    )
+    .ok();
+    for name in report.orphan_names.iter().take(10) {
+        writeln!(text, "    {name}").ok();
+    }
+    if report.uploads > 0 {
+        writeln!(text, "  uploads      {} that were never completed", report.uploads).ok();
+    }
+    writeln!(
+        text,
+        "  inputs       {} ({}), {} too young",
+        report.inputs,
+        size(report.input_bytes),
+        report.young_inputs
+    )
+    .ok();
+    if report.changed_inputs > 0 {
+        writeln!(text, "  KEPT         {} objects that are no longer what was compacted", report.changed_inputs).ok();
+    }
     text
 }
 

@@ -210,6 +210,29 @@ impl S3Store {
         }
     }
 
+    pub(super) async fn abort_uploads(&self, before: SystemTime, dry_run: bool) -> Result<u64, Error> {
+        let mut aborted = 0;
+        let request = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(&self.prefix);
+        let (mut key_marker, mut id_marker) = (None, None);
+        loop {
+            let request = request.clone().set_key_marker(key_marker).set_upload_id_marker(id_marker);
+            let page = request.send().await.map_err(|error| Error::s3("list uploads of", &self.uri(""), error))?;
+            for upload in page.uploads.unwrap_or_default() {
+                let begun = upload.initiated.and_then(|time| SystemTime::try_from(time).ok());
+                let (Some(key), Some(id), Some(begun)) = (upload.key, upload.upload_id, begun) else { continue };
+                let Some(name) = key.strip_prefix(&self.prefix).filter(|_| begun <= before) else { continue };
+                aborted += 1;
+                if !dry_run {
+                    self.abort(name, &id).await?;
+                }
+            }
+            if page.is_truncated != Some(true) {
+                return Ok(aborted);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+
     async fn abort(&self, name: &str, id: &str) -> Result<(), Error> {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name)).upload_id(id);
         request.send().await.map_err(|error| Error::s3("remove", &self.uri(name), error))?;

@@ -11,3 +11,4 @@ mod rerun;
 mod s3;
 mod shares;
 mod support;
+mod table;

@@ -26,6 +26,9 @@ impl Store {
         req.input.key = digest_name(&bucket, &key);
         req.input.bucket = STAGING.to_owned();
         let mut response = self.files().create_multipart_upload(req).await?;
+        if let Some(id) = &response.output.upload_id {
+            self.uploads().began(&bucket, &key, id);
+        }
         response.output.bucket = Some(bucket);
         response.output.key = Some(key);
         Ok(response)
@@ -67,10 +70,12 @@ impl Store {
         req.input.bucket = STAGING.to_owned();
         req.input.key = name.clone();
         let staged = Staged::at(self.root(), name);
+        let id = req.input.upload_id.clone();
         let mut output = self.files().complete_multipart_upload(req).await?.output;
         if let Some(rest) = output.future.take() {
             output = rest.await?;
         }
+        self.uploads().ended(&bucket, &key, &id);
         self.commit(staged, &bucket, &key, conditions).await?;
         output.location = Some(format!("/{bucket}/{key}"));
         output.bucket = Some(bucket);
@@ -85,9 +90,12 @@ impl Store {
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let _assembling = self.assembly().write(&req.input.bucket, &req.input.key).await;
         self.require_upload(&req.input.bucket, &req.input.key, &req.input.upload_id).await?;
-        req.input.key = digest_name(&req.input.bucket, &req.input.key);
+        let (bucket, key, id) = (req.input.bucket.clone(), req.input.key.clone(), req.input.upload_id.clone());
+        req.input.key = digest_name(&bucket, &key);
         req.input.bucket = STAGING.to_owned();
-        self.files().abort_multipart_upload(req).await
+        let aborted = self.files().abort_multipart_upload(req).await?;
+        self.uploads().ended(&bucket, &key, &id);
+        Ok(aborted)
     }
 
     async fn check_completion(&self, input: &CompleteMultipartUploadInput, conditions: &Conditions) -> S3Result<()> {

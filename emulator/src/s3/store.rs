@@ -2,6 +2,7 @@
 
 use super::layout::{STAGING, is_staged_sidecar, remove_if_there, upload_of, upload_record};
 use super::locks::Locks;
+use super::uploads::Uploads;
 use crate::api::BoxError;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -22,6 +23,7 @@ struct Inner {
     locks: Locks,
     assembly: Locks,
     tasks: TaskTracker,
+    uploads: Uploads,
 }
 
 impl Store {
@@ -43,7 +45,7 @@ impl Store {
         }
         let files = FileSystem::new(root).map_err(|error| format!("{error:?}"))?;
         let (locks, assembly, tasks) = (Locks::new(), Locks::new(), TaskTracker::new());
-        let inner = Inner { files, root: root.to_owned(), locks, assembly, tasks };
+        let inner = Inner { files, root: root.to_owned(), locks, assembly, tasks, uploads: Uploads::default() };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -65,6 +67,11 @@ impl Store {
     /// The locks of objects that are put together from parts.
     pub(super) fn assembly(&self) -> &Locks {
         &self.0.assembly
+    }
+
+    /// The multipart uploads that are under way.
+    pub(super) fn uploads(&self) -> &Uploads {
+        &self.0.uploads
     }
 
     /// Owns the tasks that run to their end even if the caller leaves.
@@ -156,6 +163,13 @@ impl S3 for Store {
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         self.create_upload(req).await
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        self.list_uploads(req.input).await.map(S3Response::new)
     }
 
     async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
