@@ -1,6 +1,7 @@
 //! From what was read of a plan to what is committed, and what is told of it.
 
 use crate::commit;
+use crate::dedupe;
 use crate::error::Error;
 use crate::job::{self, Job, ObjectRead, Reading, Written};
 use crate::ledger::Ledger;
@@ -8,6 +9,7 @@ use crate::manifest::{ConsumedInput, Manifest};
 use crate::partition::Levels;
 use crate::plan::Plan;
 use crate::report::{LISTED_LOSSES, LossReport, Phase, Progress, Report};
+use crate::spool::Spool;
 use crate::table::TableSchema;
 use std::collections::BTreeSet;
 
@@ -22,11 +24,15 @@ pub(crate) async fn complete(
     mut reading: Reading,
     progress: &impl Fn(Progress),
 ) -> Result<Report, Error> {
+    if !job.recipe.dedupe.is_empty() {
+        reading = mark_duplicates(reading, job.spool.clone(), job.set_bytes).await?;
+    }
+    let duplicates = reading.units.iter().flat_map(|unit| &unit.fragments).map(|part| part.dropped.len() as u64).sum();
     let written = job::write(job, plan, &mut reading, progress).await?;
     progress(Progress::begun(Phase::Committing));
     let levels = Levels::beside(&plan.recipe.partition_by, &reading.schema);
     let table = TableSchema::new(&reading.schema, levels.names());
-    let manifest = manifest(plan, &reading, &written, table.clone());
+    let manifest = manifest(plan, &reading, &written, table.clone(), duplicates);
     let mut report = report(job, plan, &reading, &written, &manifest);
     report.partition_columns.clone_from(&table.partitions);
     report.warnings = table.warnings();
@@ -36,7 +42,12 @@ pub(crate) async fn complete(
     Ok(report)
 }
 
-fn manifest(plan: &Plan, reading: &Reading, written: &Written, table: TableSchema) -> Manifest {
+async fn mark_duplicates(mut reading: Reading, spool: Spool, memory_bytes: usize) -> Result<Reading, Error> {
+    let mark = move || dedupe::mark(&mut reading.units, &spool, memory_bytes).map(|()| reading);
+    tokio::task::spawn_blocking(mark).await?
+}
+
+fn manifest(plan: &Plan, reading: &Reading, written: &Written, table: TableSchema, duplicate_rows: u64) -> Manifest {
     let inputs = plan.inputs.iter().zip(reading.objects()).map(|(input, read)| ConsumedInput {
         object: input.object.uri.clone(),
         bytes: input.object.bytes,
@@ -46,7 +57,8 @@ fn manifest(plan: &Plan, reading: &Reading, written: &Written, table: TableSchem
     });
     Manifest {
         schema: reading.schema.types(),
-        rows: reading.objects().map(|object| object.rows).sum(),
+        rows: reading.objects().map(|object| object.rows).sum::<u64>().saturating_sub(duplicate_rows),
+        duplicate_rows,
         quarantined_rows: reading.units.iter().map(|unit| unit.quarantined_rows).sum(),
         quarantined_members: reading.objects().map(|object| object.losses.len() as u64).sum(),
         quarantine: written.quarantine.clone(),
@@ -100,6 +112,7 @@ fn report(job: &Job, plan: &Plan, reading: &Reading, written: &Written, manifest
         bytes_out: written.files.iter().map(|file| file.bytes).sum(),
         files: written.files.len() as u64,
         partitions: folders.len() as u64,
+        duplicate_rows: manifest.duplicate_rows,
         quarantined_rows: manifest.quarantined_rows,
         quarantined_members: manifest.quarantined_members,
         quarantined_objects: reading.objects().filter(|object| !object.losses.is_empty()).count() as u64,

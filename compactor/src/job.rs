@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) threads: usize,
     /// Ranges of objects that a thread asks for before it decodes them.
     pub(crate) ranges_ahead: usize,
+    /// Memory for the keys by which rows are told apart.
+    pub(crate) set_bytes: usize,
     pub(crate) source: Store,
     pub(crate) destination: Store,
     pub(crate) spool: Spool,
@@ -99,6 +101,7 @@ impl Job {
             recipe: Arc::new(recipe.clone()),
             threads: machine.threads,
             ranges_ahead: machine.ranges_ahead(source.range_bytes()),
+            set_bytes: machine.memory_bytes / 4,
             source,
             destination,
             spool: Spool::new(machine.spool_dir.clone(), machine.waiting_bytes()),

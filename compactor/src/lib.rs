@@ -63,6 +63,7 @@ mod commit;
 mod complete;
 mod ddl;
 mod decode;
+mod dedupe;
 mod error;
 mod field_path;
 mod gc;

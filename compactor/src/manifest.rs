@@ -34,7 +34,11 @@ pub(crate) struct Manifest {
     /// The columns and partitions of the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) table: Option<TableSchema>,
+    /// In the files.
     pub(crate) rows: u64,
+    /// Rows of the inputs that are left out, because they came before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) duplicate_rows: u64,
     pub(crate) quarantined_rows: u64,
     pub(crate) quarantined_members: u64,
     /// Where the quarantined rows are, if there are any.
@@ -90,6 +94,11 @@ struct Success {
     plans: usize,
     files: usize,
     rows: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Manifest {

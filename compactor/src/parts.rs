@@ -58,6 +58,8 @@ struct FragmentRecord {
     table: usize,
     has_overflow: bool,
     place: Place,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<Span>,
 }
 
 /// The next bytes of the parts.
@@ -130,8 +132,9 @@ fn record(
 ) -> Result<UnitRecord, Error> {
     let fragments = unit.fragments.into_iter().map(|fragment| {
         let span = append(&fragment.blob)?;
+        let keys = fragment.keys.as_ref().map(&mut *append).transpose()?;
         let Fragment { rows, table, has_overflow, place, .. } = fragment;
-        Ok(FragmentRecord { span, rows, table: tables.index(table), has_overflow, place })
+        Ok(FragmentRecord { span, rows, table: tables.index(table), has_overflow, place, keys })
     });
     Ok(UnitRecord {
         fragments: fragments.collect::<Result<_, Error>>()?,
@@ -218,8 +221,10 @@ async fn read_share(store: &Store, plan: &Plan, shard: Shard) -> Result<Vec<Unit
     let table = |at: usize| record.tables.get(at).cloned().ok_or_else(|| wrong("a table is missing"));
     let units = record.units.into_iter().map(|unit| {
         let fragments = unit.fragments.into_iter().map(|fragment| {
-            let FragmentRecord { span, rows, has_overflow, place, .. } = fragment;
-            Ok(Fragment { blob: blob(span), rows, table: table(fragment.table)?, has_overflow, place })
+            let FragmentRecord { span, rows, has_overflow, place, keys, .. } = fragment;
+            let (table, dropped) = (table(fragment.table)?, Arc::new([]));
+            let (blob, keys) = (blob(span), keys.map(&mut blob));
+            Ok(Fragment { blob, rows, table, has_overflow, place, keys, dropped })
         });
         let fragments = fragments.collect::<Result<_, Error>>()?;
         Ok(UnitRead {

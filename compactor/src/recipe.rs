@@ -38,6 +38,8 @@ pub(crate) struct Recipe {
     #[serde(with = "texts")]
     pub(crate) bloom: Vec<FieldPath>,
     pub(crate) byte_stream_split: bool,
+    #[serde(default, with = "texts", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) dedupe: Vec<FieldPath>,
     pub(crate) max_row_bytes: usize,
     pub(crate) max_depth: usize,
     pub(crate) max_columns: usize,
@@ -64,6 +66,7 @@ impl Recipe {
             sort: settings.sort.clone(),
             bloom: settings.bloom.clone(),
             byte_stream_split: settings.byte_stream_split,
+            dedupe: settings.dedupe.clone(),
             max_row_bytes: settings.max_row_bytes,
             max_depth: settings.max_depth,
             max_columns: settings.max_columns,
@@ -112,6 +115,7 @@ mod tests {
         settings.bloom = vec![r"x\.y".parse().expect("a field")];
         settings.schema = Some(FixedSchema::parse("a bigint, b struct<c:decimal(9,2)>").expect("a schema"));
         settings.mismatch = Mismatch::Quarantine;
+        settings.dedupe = vec!["_shard".parse().expect("a field")];
         let recipe = Recipe::of(&settings);
         let text = serde_json::to_string(&recipe).expect("JSON");
         assert_eq!(serde_json::from_str::<Recipe>(&text).expect("a recipe"), recipe);

@@ -31,6 +31,8 @@ pub struct Report {
     pub members: u64,
     /// Rows in the files.
     pub rows: u64,
+    /// Rows that were left out, as they came before in the plan.
+    pub duplicate_rows: u64,
     /// Bytes of the objects.
     pub bytes_in: u64,
     /// Bytes of JSON text in them.
@@ -98,6 +100,7 @@ impl Report {
         self.objects += earlier.objects;
         self.members += earlier.members;
         self.rows += earlier.rows;
+        self.duplicate_rows += earlier.duplicate_rows;
         self.bytes_in += earlier.bytes_in;
         self.bytes_json += earlier.bytes_json;
         self.bytes_out += earlier.bytes_out;

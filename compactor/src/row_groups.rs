@@ -8,6 +8,7 @@ mod sorted;
 pub(crate) use file::{FilePlan, plan_files, write_file};
 
 use crate::columns::{Batch, Table};
+use crate::dedupe::append_keys;
 use crate::error::Error;
 use crate::field_path::FieldPath;
 use crate::partition::Place;
@@ -36,6 +37,17 @@ pub(crate) struct Fragment {
     pub(crate) has_overflow: bool,
     /// Where its rows go.
     pub(crate) place: Place,
+    /// By which rows are told apart, where that is asked for.
+    pub(crate) keys: Option<Blob>,
+    /// Rows that are left out, in order.
+    pub(crate) dropped: Arc<[u32]>,
+}
+
+impl Fragment {
+    /// Rows that are not left out.
+    pub(crate) fn rows_kept(&self) -> u64 {
+        self.rows.saturating_sub(self.dropped.len() as u64)
+    }
 }
 
 /// Encodes batches of one unit to row groups of bounded size.
@@ -51,6 +63,7 @@ struct Open {
     rows: u64,
     table: Table,
     has_overflow: bool,
+    keys: Vec<u8>,
 }
 
 impl FragmentWriter {
@@ -72,9 +85,13 @@ impl FragmentWriter {
                 rows: 0,
                 table: Table::default(),
                 has_overflow: batch.has_overflow,
+                keys: Vec::new(),
             }),
         };
         open.writer.write(&batch.columns)?;
+        if !self.recipe.dedupe.is_empty() {
+            append_keys(&batch, &self.recipe.dedupe, &mut open.keys);
+        }
         open.rows += batch.columns.num_rows() as u64;
         open.table = batch.table;
         let full = open.writer.in_progress_size() >= self.recipe.group_bytes;
@@ -87,9 +104,11 @@ impl FragmentWriter {
     /// Completes the row group that is open, if there is one.
     pub(crate) fn close(&mut self) -> Result<Option<Fragment>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
-        let Open { writer, rows, table, has_overflow } = open;
+        let Open { writer, rows, table, has_overflow, keys } = open;
         let blob = self.spool.put(writer.into_inner()?)?;
-        Ok(Some(Fragment { blob, rows, table, has_overflow, place: self.place.clone() }))
+        let keys = if self.recipe.dedupe.is_empty() { None } else { Some(self.spool.put(keys)?) };
+        let (place, dropped) = (self.place.clone(), Arc::new([]));
+        Ok(Some(Fragment { blob, rows, table, has_overflow, place, keys, dropped }))
     }
 
     /// Bytes of memory that the open row group takes, about.

@@ -54,6 +54,9 @@ pub struct Settings {
     pub bloom: Vec<FieldPath>,
     /// Doubles may be stored with their bytes split, where that is smaller. Spark's vectorised reader cannot read it.
     pub byte_stream_split: bool,
+    /// Of the rows of a plan with the same values of these fields, compared as text, all but the first are left out; rows
+    /// without any of them are kept. Nothing leaves nothing out.
+    pub dedupe: Vec<FieldPath>,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -150,6 +153,7 @@ impl Settings {
             sort: Vec::new(),
             bloom: Vec::new(),
             byte_stream_split: false,
+            dedupe: Vec::new(),
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,

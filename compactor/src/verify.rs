@@ -151,7 +151,7 @@ impl Verifier<'_> {
             }
             let read: u64 = manifest.inputs.iter().map(|input| input.rows).sum();
             let written: u64 = manifest.files.iter().map(|file| file.rows).sum();
-            if read != manifest.rows || written != manifest.rows {
+            if read != manifest.rows + manifest.duplicate_rows || written != manifest.rows {
                 let rows = manifest.rows;
                 self.fault(uri.clone(), format!("{read} rows were read and {written} written, of {rows}"));
             }

@@ -19,6 +19,11 @@ pub(crate) struct LayoutArgs {
     /// Fields that get a bloom filter, for look-ups of single values
     #[arg(long, value_delimiter = ',', value_name = "FIELD")]
     bloom: Vec<String>,
+    /// Leave out rows that have the same values of these fields as a row before them, within what one run compacts.
+    /// Without FIELDs, the position columns of the daemon
+    #[arg(long, value_delimiter = ',', value_name = "FIELD", num_args = 0.., require_equals = true,
+        default_missing_value = "_shard,_sequence,_sub_sequence")]
+    dedupe: Vec<String>,
     /// Split the bytes of doubles where that is smaller. Spark's vectorised reader cannot read such columns
     #[arg(long)]
     byte_stream_split: bool,
@@ -36,6 +41,7 @@ impl LayoutArgs {
         };
         settings.sort = self.sort.iter().map(|by| by.parse()).collect::<Result<_, _>>()?;
         settings.bloom = self.bloom.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
+        settings.dedupe = self.dedupe.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
         settings.byte_stream_split = self.byte_stream_split;
         settings.write_partition_columns = self.write_partition_columns;
         Ok(())

@@ -26,6 +26,9 @@ pub(crate) fn summary(report: &Report) -> String {
     if report.spilled_bytes > 0 {
         writeln!(text, "  spilled      {} of row groups to disk", size(report.spilled_bytes)).ok();
     }
+    if report.duplicate_rows > 0 {
+        writeln!(text, "  duplicates   {} rows that came before, left out", report.duplicate_rows).ok();
+    }
     if report.unfit_rows > 0 {
         let rows = report.unfit_rows;
         writeln!(text, "  overflow     {rows} rows with values that the schema has no place for, see _overflow").ok();

@@ -70,7 +70,7 @@ fn files(job: &Job, plan: &Plan, reading: &mut Reading) -> Vec<FilePlan> {
         let hour = plan.inputs.get(at).map(|input| input.hour);
         at += unit.objects.len();
         let Some(hour) = hour else { continue };
-        for fragment in std::mem::take(&mut unit.fragments) {
+        for fragment in std::mem::take(&mut unit.fragments).into_iter().filter(|fragment| fragment.rows_kept() > 0) {
             folders.entry(levels.folder(hour, &fragment.place)).or_default().push(fragment);
         }
     }

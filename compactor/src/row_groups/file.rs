@@ -10,7 +10,7 @@ use crate::manifest::OutputFile;
 use crate::outlet::{OutFile, Outlet};
 use crate::recipe::Recipe;
 use crate::spool::Spool;
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader as _, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchReader as _, new_null_array};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -86,7 +86,8 @@ pub(crate) fn write_file(
     let mut assembly = Assembly { writer, factory, schema, spool, row_groups: 0 };
     let mut small: Vec<&Fragment> = Vec::new();
     for fragment in &plan.fragments {
-        let is_small = fragment.blob.len() < recipe.small_bytes;
+        // Row groups of which rows are left out are encoded anew, as those that are put together are.
+        let is_small = fragment.blob.len() < recipe.small_bytes || !fragment.dropped.is_empty();
         let merged: usize = small.iter().map(|fragment| fragment.blob.len()).sum();
         if !is_small || merged > MERGED_BYTES {
             assembly.flush(&mut small)?;
@@ -94,7 +95,7 @@ pub(crate) fn write_file(
         if is_small { small.push(fragment) } else { assembly.keep(fragment)? }
     }
     assembly.flush(&mut small)?;
-    let rows = plan.fragments.iter().map(|fragment| fragment.rows).sum();
+    let rows = plan.fragments.iter().map(Fragment::rows_kept).sum();
     assembly.writer.into_inner().map_err(stopped)?.close(rows)
 }
 
@@ -121,7 +122,7 @@ impl Assembly<'_> {
     fn flush(&mut self, small: &mut Vec<&Fragment>) -> Result<(), Error> {
         match small.as_slice() {
             [] => {}
-            [only] => self.keep(only)?,
+            [only] if only.dropped.is_empty() => self.keep(only)?,
             several => self.merge(several)?,
         }
         small.clear();
@@ -133,8 +134,7 @@ impl Assembly<'_> {
         let arrow = self.schema.to_arrow();
         let mut leaves = self.factory.create_column_writers(self.row_groups)?;
         for fragment in fragments {
-            let bytes = self.spool.get(&fragment.blob)?;
-            for batch in reader(bytes, None)? {
+            for batch in rows_of(fragment, self.spool)? {
                 let batch = conform(&fragment.table, &batch?, self.schema)?;
                 let mut next = leaves.iter_mut();
                 for (field, column) in arrow.fields().iter().zip(batch.columns()) {
@@ -235,6 +235,27 @@ pub(super) fn leaves_of(field: &arrow_schema::Field) -> usize {
         }
     }
     leaves(field.data_type())
+}
+
+/// The rows of a fragment that are not left out.
+pub(super) fn rows_of(
+    fragment: &Fragment,
+    spool: &Spool,
+) -> Result<impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>, Error> {
+    let dropped = std::sync::Arc::clone(&fragment.dropped);
+    let mut first = 0u32;
+    Ok(reader(spool.get(&fragment.blob)?, None)?.map(move |batch| {
+        let batch = batch?;
+        let rows = first..first + u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+        first = rows.end;
+        let here = dropped.partition_point(|row| *row < rows.start)..dropped.partition_point(|row| *row < rows.end);
+        let dropped = dropped.get(here).unwrap_or_default();
+        if dropped.is_empty() {
+            return Ok(batch);
+        }
+        let kept: BooleanArray = rows.map(|row| Some(dropped.binary_search(&row).is_err())).collect();
+        arrow_select::filter::filter_record_batch(&batch, &kept)
+    }))
 }
 
 /// The rows of a fragment, or one of its columns.

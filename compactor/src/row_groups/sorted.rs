@@ -3,8 +3,9 @@
 //! Rows are brought to the file's columns first, as it is their values by which they are sorted. What fits in memory is
 //! sorted at once; of more, sorted runs are put aside, and merged.
 
+use super::Fragment;
 use super::encoding::choose;
-use super::file::{BATCH_ROWS, FilePlan, reader, stopped};
+use super::file::{BATCH_ROWS, FilePlan, rows_of, stopped};
 use super::keys::{Keys, leaf, sortable};
 use super::{options, plan_metadata, properties};
 use crate::columns::{Schema, conform};
@@ -57,7 +58,7 @@ pub(super) fn write_sorted(
     let mut pending: Vec<RecordBatch> = Vec::new();
     let mut bytes = 0;
     for fragment in plan.fragments() {
-        for batch in reader(spool.get(&fragment.blob)?, None)? {
+        for batch in rows_of(fragment, spool)? {
             let batch = conform(&fragment.table, &batch?, schema)?;
             bytes += batch.get_array_memory_size();
             pending.push(batch);
@@ -76,7 +77,7 @@ pub(super) fn write_sorted(
         runs.push(Run::put(last, spool)?);
         merge(runs, by, &mut output)?;
     }
-    let rows = plan.fragments().iter().map(|fragment| fragment.rows).sum();
+    let rows = plan.fragments().iter().map(Fragment::rows_kept).sum();
     output.close(rows)
 }
 

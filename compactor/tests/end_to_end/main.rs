@@ -1,6 +1,7 @@
 //! The compactor as its users meet it: objects in, Parquet out, read back by the parquet crate.
 
 mod cli;
+mod dedupe;
 mod gates;
 mod given;
 mod layout;
