@@ -56,7 +56,12 @@
 //! not there: it says that the plan is done, with its files, or that it is given up, because an object is no longer what
 //! it was. A run finishes the plans that earlier runs have left, and then makes one of what is new: so runs may crash
 //! anywhere, and any number of them may go on at once. (In S3, a crashed run leaves multipart uploads that nobody sees:
-//! give the bucket a lifecycle rule for them.)
+//! give the bucket a lifecycle rule for them, or use [`gc()`].)
+//!
+//! # Several machines
+//! A plan may also be carried out in shares: [`plan()`] makes it, [`run_share`] reads one share of it and leaves row groups
+//! below `_work`, and [`commit_plan`] makes the files of all shares. They are the same, byte for byte, in however many
+//! shares. [`verify()`] proves that a table is what its manifests say.
 
 mod columns;
 mod commit;
