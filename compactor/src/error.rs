@@ -125,6 +125,9 @@ pub enum Error {
     /// A worker thread panicked.
     #[error("a worker failed")]
     Worker(#[from] tokio::task::JoinError),
+    /// A thread that decodes or encodes panicked: a fault of this program.
+    #[error("a worker failed; what it said is above")]
+    Panicked,
     /// Another part of the run stopped first; its error is the one to read.
     #[error("stopped")]
     Stopped,

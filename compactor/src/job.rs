@@ -5,6 +5,7 @@
 //! become files. So the files do not depend on which thread was faster.
 
 mod builder;
+mod crew;
 mod feed;
 mod route;
 mod units;
@@ -14,6 +15,7 @@ mod write;
 pub(crate) use units::{Unit, cut};
 pub(crate) use write::{Written, write};
 
+use self::crew::Crew;
 use crate::columns::{Schema, Table};
 use crate::error::Error;
 use crate::partition::{Levels, PartitionBy};
@@ -41,6 +43,7 @@ const NEWS: usize = 64;
 pub(crate) struct Job {
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) threads: usize,
+    pub(crate) crew: Crew,
     /// Ranges of objects that a thread asks for before it decodes them.
     pub(crate) ranges_ahead: usize,
     /// Memory for the keys by which rows are told apart.
@@ -96,16 +99,20 @@ pub(crate) struct LossRead {
 
 impl Job {
     /// What carries out plans of this recipe on this machine.
-    pub(crate) fn new(recipe: &Recipe, machine: &Machine, source: Store, destination: Store) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The system has no threads for it.
+    pub(crate) fn new(recipe: &Recipe, machine: &Machine, source: Store, destination: Store) -> Result<Self, Error> {
+        Ok(Self {
             recipe: Arc::new(recipe.clone()),
             threads: machine.threads,
+            crew: Crew::new(machine.threads)?,
             ranges_ahead: machine.ranges_ahead(source.range_bytes()),
             set_bytes: machine.memory_bytes / 4,
             source,
             destination,
             spool: Spool::new(machine.spool_dir.clone(), machine.waiting_bytes()),
-        }
+        })
     }
 }
 

@@ -61,7 +61,9 @@ impl OutFile {
     }
 
     fn send_part(&mut self) -> io::Result<()> {
-        let part = Bytes::from(std::mem::take(&mut self.part));
+        // Where one part was full, the next one most likely is, too.
+        let next = Vec::with_capacity(if self.part.len() >= PART_BYTES { PART_BYTES } else { 0 });
+        let part = Bytes::from(std::mem::replace(&mut self.part, next));
         let command = Command::Write { name: self.name.clone(), part };
         self.outlet.0.blocking_send(command).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, Error::Stopped))
     }

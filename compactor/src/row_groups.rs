@@ -104,7 +104,10 @@ impl FragmentWriter {
     /// Completes the row group that is open, if there is one.
     pub(crate) fn close(&mut self) -> Result<Option<Fragment>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
-        let Open { writer, rows, table, has_overflow, keys } = open;
+        let Open { mut writer, rows, table, has_overflow, keys } = open;
+        // Growing by doubling would take half as much again while it copies.
+        let bytes = writer.in_progress_size();
+        writer.inner_mut().reserve(bytes + bytes / 64);
         let blob = self.spool.put(writer.into_inner()?)?;
         let keys = if self.recipe.dedupe.is_empty() { None } else { Some(self.spool.put(keys)?) };
         let (place, dropped) = (self.place.clone(), Arc::new([]));

@@ -114,7 +114,7 @@ impl<P: Fn(Progress) + Send + Sync> Run<'_, P> {
     }
 
     async fn carry_out(&self, ledger: &mut Ledger, plan: &Plan) -> Result<Report, Error> {
-        let job = Job::new(&plan.recipe, &self.settings.machine(), self.source.clone(), self.destination.clone());
+        let job = Job::new(&plan.recipe, &self.settings.machine(), self.source.clone(), self.destination.clone())?;
         let units = job::read(&job, plan, &job::cut(plan), self.progress).await?;
         complete(&job, ledger, plan, Reading::new(&plan.recipe, units)?, self.progress).await
     }

@@ -184,7 +184,7 @@ async fn share(
     }
     let source = open(&plan.source.parse()?)?;
     let plan = plan.found_in(&source);
-    let job = Job::new(&plan.recipe, machine, source, store);
+    let job = Job::new(&plan.recipe, machine, source, store)?;
     let units = job::cut(&plan);
     let share = of_shard(&plan, &units, shard);
     let read = match job::read(&job, &plan, share, progress).await {
@@ -247,7 +247,7 @@ async fn commit_shares(
         }
         Some(plan) => {
             // What is read is what the shares have left; the source is not looked at.
-            let job = Job::new(&plan.recipe, machine, store.clone(), store.clone());
+            let job = Job::new(&plan.recipe, machine, store.clone(), store.clone())?;
             let units = parts::read(&store, &plan, job::cut(&plan).len()).await?;
             let reading = Reading::new(&plan.recipe, units)?;
             let report = complete(&job, &mut ledger, &plan, reading, progress).await?;

@@ -261,7 +261,7 @@ impl Verifier<'_> {
             // It is read as it is.
             input.object = object.clone();
         }
-        let job = Job::new(&plan.recipe, self.machine, source, self.store.clone());
+        let job = Job::new(&plan.recipe, self.machine, source, self.store.clone())?;
         let units = job::read(&job, &plan, &job::cut(&plan), progress).await?;
         for (input, read) in plan.inputs.iter().zip(units.iter().flat_map(|unit| &unit.objects)) {
             self.report.inputs += 1;

@@ -33,9 +33,10 @@ pub(super) async fn read_unit(
     let (sender, pieces) = mpsc::channel(1);
     let worker = Worker::new(&job);
     let names = objects.clone();
-    let work = tokio::task::spawn_blocking(move || worker.read(&names, pieces, &news));
-    let fed = feed::feed(job.source.clone(), objects, job.ranges_ahead, sender).await;
-    let worked = work.await?;
+    let work = job.crew.run(move || worker.read(&names, pieces, &news));
+    let feed = feed::feed(job.source.clone(), objects, job.ranges_ahead, sender);
+    let (worked, fed) = tokio::join!(work, feed);
+    let worked = worked?;
     // An object that ended early looks truncated to the decoder; the reason why it did comes first.
     fed.and(worked)
 }

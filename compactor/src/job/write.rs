@@ -99,9 +99,10 @@ async fn write_all(
         {
             let (job, schema, outlet, id) =
                 (job.clone(), Arc::clone(&schema), outlet.clone(), plan.short_id().to_owned());
-            tasks.spawn_blocking(move || {
-                write_file(&file, &schema, &job.recipe, &id, &job.spool, &outlet).map(|file| (at, file))
-            });
+            let crew = job.crew.clone();
+            let write =
+                move || write_file(&file, &schema, &job.recipe, &id, &job.spool, &outlet).map(|file| (at, file));
+            tasks.spawn(async move { crew.run(write).await? });
         }
         let Some(done) = tasks.join_next().await else { break };
         let (at, file): (usize, OutputFile) = done??;

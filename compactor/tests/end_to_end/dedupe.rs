@@ -26,8 +26,7 @@ fn world() -> World {
 
 fn settings(world: &World, sort: bool) -> Settings {
     let mut settings = world.settings();
-    settings.dedupe =
-        ["_shard", "_sequence", "_sub_sequence"].map(|field| field.parse().expect("a field")).to_vec();
+    settings.dedupe = ["_shard", "_sequence", "_sub_sequence"].map(|field| field.parse().expect("a field")).to_vec();
     settings.unit_bytes = 400;
     settings.target_file_bytes = 3000;
     settings.sort = if sort { vec!["n".parse().expect("an order")] } else { Vec::new() };
