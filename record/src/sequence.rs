@@ -73,18 +73,16 @@ fn eight_digits(digits: [u8; 8]) -> u64 {
     fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
-impl FromStr for SequenceNumber {
-    type Err = InvalidSequenceNumber;
-
+impl SequenceNumber {
+    /// The number that is written with these digits; `None` where they are none, or too many for 256 bits.
+    ///
     /// Every record comes with one, so that it is read sixteen digits at a time.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    pub fn from_digits(digits: &[u8]) -> Option<Self> {
         const SIXTEEN_DIGITS: u64 = 10_000_000_000_000_000;
-        let invalid = || InvalidSequenceNumber { text: text.chars().take(100).collect() };
-        let digits = text.as_bytes();
         // Without an early end, the compiler looks at many digits at once.
         let others = digits.iter().fold(false, |others, byte| others | !byte.is_ascii_digit());
         if digits.is_empty() || others {
-            return Err(invalid());
+            return None;
         }
         let (first, rest) = digits.split_at(digits.len() % 16);
         let first = first.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
@@ -93,9 +91,18 @@ impl FromStr for SequenceNumber {
         let (sixteens, _) = eights.as_chunks::<2>();
         for [high, low] in sixteens {
             let value = eight_digits(*high) * 100_000_000 + eight_digits(*low);
-            number = number.scaled(SIXTEEN_DIGITS, value).ok_or_else(invalid)?;
+            number = number.scaled(SIXTEEN_DIGITS, value)?;
         }
-        Ok(number)
+        Some(number)
+    }
+}
+
+impl FromStr for SequenceNumber {
+    type Err = InvalidSequenceNumber;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidSequenceNumber { text: text.chars().take(100).collect() };
+        Self::from_digits(text.as_bytes()).ok_or_else(invalid)
     }
 }
 

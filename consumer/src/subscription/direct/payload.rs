@@ -161,15 +161,32 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes `text`, if that is what follows.
+    #[inline]
+    fn expect(&mut self, text: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(text)?;
+        Some(())
+    }
+
+    /// A text of which the alphabet, without quotes, is checked later.
+    #[inline]
+    fn until_quote(&mut self) -> Option<&'a [u8]> {
+        self.skip(b'"')?;
+        let (text, rest) = self.rest.split_at_checked(memchr::memchr(b'"', self.rest)?)?;
+        self.rest = rest.get(1..)?;
+        Some(text)
+    }
+
     fn records(&mut self) -> Option<Found<'a>> {
         let mut found = Found::default();
+        let mut order = Vec::with_capacity(5);
         self.skip(b'[')?;
         if self.rest.first() == Some(&b']') {
             self.skip(b']')?;
             return Some(found);
         }
         loop {
-            let record = self.record()?;
+            let record = self.record(&mut order)?;
             found.bytes += BASE64.decoded_length(record.data).ok()? + record.key.len();
             found.records.push(record);
             match self.byte()? {
@@ -180,17 +197,96 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn record(&mut self) -> Option<Encoded<'a>> {
-        let (mut sequence, mut arrived_millis, mut key, mut data, mut encryption) = (None, None, None, None, None);
-        self.object(|cursor, name| match name {
-            b"SequenceNumber" => set(&mut sequence, std::str::from_utf8(cursor.text()?).ok()?.parse().ok()?),
-            b"ApproximateArrivalTimestamp" => set(&mut arrived_millis, cursor.seconds()?),
-            b"Data" => set(&mut data, cursor.encoded()?),
-            b"PartitionKey" => set(&mut key, cursor.text()?),
-            b"EncryptionType" => set(&mut encryption, cursor.text().filter(|text| matches!(*text, b"NONE" | b"KMS"))?),
-            _ => None,
+    /// A record. Its fields most likely come in the `order` of the record before: then their names are compared, and not
+    /// searched for.
+    fn record(&mut self, order: &mut Vec<Field>) -> Option<Encoded<'a>> {
+        let start = self.rest;
+        if let Some(record) = self.record_as_before(order) {
+            return Some(record);
+        }
+        self.rest = start;
+        order.clear();
+        let mut values = Values::default();
+        self.object(|cursor, name| {
+            let field = Field::named(name)?;
+            order.push(field);
+            cursor.field(field, &mut values)
         })?;
-        Some(Encoded { sequence: sequence?, arrived_millis: arrived_millis?, key: key?, data: data? })
+        values.record()
+    }
+
+    fn record_as_before(&mut self, order: &[Field]) -> Option<Encoded<'a>> {
+        let mut values = Values::default();
+        for (at, field) in order.iter().enumerate() {
+            self.skip(if at == 0 { b'{' } else { b',' })?;
+            self.expect(field.quoted())?;
+            self.field(*field, &mut values)?;
+        }
+        self.skip(b'}')?;
+        values.record()
+    }
+
+    #[inline]
+    fn field(&mut self, field: Field, values: &mut Values<'a>) -> Option<()> {
+        match field {
+            Field::SequenceNumber => set(&mut values.sequence, SequenceNumber::from_digits(self.until_quote()?)?),
+            Field::ArrivalTimestamp => set(&mut values.arrived_millis, self.seconds()?),
+            // What is no base64 is found when it is decoded.
+            Field::Data => set(&mut values.data, self.until_quote()?),
+            Field::PartitionKey => set(&mut values.key, self.text()?),
+            Field::EncryptionType => {
+                set(&mut values.encryption, self.text().filter(|text| matches!(*text, b"NONE" | b"KMS"))?)
+            }
+        }
+    }
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    SequenceNumber,
+    ArrivalTimestamp,
+    Data,
+    PartitionKey,
+    EncryptionType,
+}
+
+impl Field {
+    const ALL: [Self; 5] =
+        [Self::SequenceNumber, Self::ArrivalTimestamp, Self::Data, Self::PartitionKey, Self::EncryptionType];
+
+    fn named(name: &[u8]) -> Option<Self> {
+        let is =
+            |field: &Self| field.quoted().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\":")) == Some(name);
+        Self::ALL.into_iter().find(is)
+    }
+
+    /// The name as it stands before a value.
+    fn quoted(self) -> &'static [u8] {
+        match self {
+            Self::SequenceNumber => br#""SequenceNumber":"#,
+            Self::ArrivalTimestamp => br#""ApproximateArrivalTimestamp":"#,
+            Self::Data => br#""Data":"#,
+            Self::PartitionKey => br#""PartitionKey":"#,
+            Self::EncryptionType => br#""EncryptionType":"#,
+        }
+    }
+}
+
+/// Values of a record's fields, as far as they are read.
+#[derive(Debug, Default)]
+struct Values<'a> {
+    sequence: Option<SequenceNumber>,
+    arrived_millis: Option<u64>,
+    key: Option<&'a [u8]>,
+    data: Option<&'a [u8]>,
+    encryption: Option<&'a [u8]>,
+}
+
+impl<'a> Values<'a> {
+    fn record(self) -> Option<Encoded<'a>> {
+        let (sequence, arrived_millis) = (self.sequence?, self.arrived_millis?);
+        Some(Encoded { sequence, arrived_millis, key: self.key?, data: self.data? })
     }
 }
 

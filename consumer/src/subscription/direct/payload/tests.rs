@@ -13,6 +13,36 @@ fn what_the_service_writes_is_read_here_in_any_order() {
 }
 
 #[test]
+fn each_record_may_have_its_fields_in_an_order_of_its_own() {
+    let fields = |n: usize| {
+        [
+            format!("\"SequenceNumber\":\"{n}\""),
+            format!("\"ApproximateArrivalTimestamp\":{n}.5"),
+            "\"Data\":\"eA==\"".to_owned(),
+            format!("\"PartitionKey\":\"k{n}\""),
+            "\"EncryptionType\":\"KMS\"".to_owned(),
+        ]
+    };
+    let record = |n: usize| {
+        let mut fields = fields(n);
+        fields.rotate_left(n / 3 % 5);
+        // Some have no encryption.
+        let kept = fields.iter().filter(|field| n % 4 != 1 || !field.contains("Encryption"));
+        format!("{{{}}}", kept.cloned().collect::<Vec<_>>().join(","))
+    };
+    let records: Vec<String> = (0..60).map(record).collect();
+    let event = read(event_json(&records, 5).as_bytes()).expect("an event");
+    for (n, record) in event.records.iter().enumerate() {
+        assert_eq!(
+            (record.position.sequence, &*record.partition_key),
+            (n.to_string().parse().unwrap(), &*format!("k{n}"))
+        );
+        assert_eq!((record.arrived_millis, &record.data[..]), (n as u64 * 1000 + 500, &b"x"[..]));
+    }
+    assert_eq!(event.records.len(), 60);
+}
+
+#[test]
 fn what_is_not_of_the_usual_shape_is_left_to_the_sdk() {
     let usual = event_json(&[record_json(1, "key", b"data")], 5);
     for (from, to) in [
