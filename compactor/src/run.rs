@@ -12,6 +12,7 @@ use crate::recipe::Recipe;
 use crate::report::{Phase, Progress, Report};
 use crate::settings::Settings;
 use crate::store::{Object, Store};
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 /// Compacts every object at the source that no plan has taken, after it has finished the plans that earlier runs left.
@@ -66,11 +67,16 @@ impl<P: Fn(Progress) + Send + Sync> Run<'_, P> {
     async fn all_plans(&self, ledger: &mut Ledger, objects: Vec<Object>) -> Result<(Report, u64), Error> {
         let mut report: Option<Report> = None;
         loop {
-            for plan in std::mem::take(&mut ledger.pending).into_values() {
-                if plan.source != self.source.uri("") {
-                    tracing::warn!(plan = plan.number, source = plan.source, "a plan of another source is unfinished");
-                    continue;
-                }
+            // Those of other sources stay where they are: what they have taken is not free.
+            let (ours, others) = std::mem::take(&mut ledger.pending)
+                .into_iter()
+                .partition(|(_, plan)| plan.source == self.source.uri(""));
+            ledger.pending = others;
+            for (number, plan) in &ledger.pending {
+                tracing::warn!(plan = number, source = plan.source, "a plan of another source is unfinished");
+            }
+            let ours: BTreeMap<u64, Plan> = ours;
+            for plan in ours.into_values() {
                 tracing::info!(plan = plan.number, "finishing a plan that an earlier run has left");
                 let number = plan.number;
                 let mut done = self.finish(ledger, plan).await?;

@@ -225,6 +225,22 @@ fn settings_that_the_plan_has_fixed_are_refused_beside_it() {
 }
 
 #[test]
+fn what_an_unfinished_plan_of_another_source_has_taken_is_not_taken_again() {
+    let world = world();
+    let (src, dst) = (text(&world.src()), text(&world.dst()));
+    report(&["plan", &src, &dst, "--json"], &[]);
+    world.put("2026/11/23/03/late", gzip("{\"n\":7000}\n"));
+    let below = text(&world.src().join("2026/11/23/03"));
+    let part = report(&["run", &below, &dst, "--json"], &[]);
+    assert_eq!((&part["objects"], &part["rows"]), (&1.into(), &1.into()));
+    let again = report(&["run", &below, &dst, "--json"], &[]);
+    assert_eq!(again["already_done"], true);
+    let rest = report(&["run", &src, &dst, "--json"], &[]);
+    assert_eq!((&rest["resumed"], &rest["rows"]), (&json!([1]), &2000.into()));
+    assert_eq!(rows(&world.dst()).len(), 2001);
+}
+
+#[test]
 fn an_object_that_changes_between_plan_and_share_gives_the_plan_up() {
     let world = world();
     let (src, dst) = (text(&world.src()), text(&world.dst()));
