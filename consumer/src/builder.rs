@@ -71,7 +71,7 @@ impl Default for ConsumerBuilder {
 
 /// What is read, and by whom.
 impl ConsumerBuilder {
-    /// Adds a stream, by name. Several share one byte budget and one lease table.
+    /// Adds a stream, by name, or by ARN, as one of another account must be. Several share one byte budget and one lease table.
     pub fn stream(mut self, name: impl Into<String>) -> Self {
         self.streams.push(name.into());
         self

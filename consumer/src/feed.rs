@@ -65,7 +65,7 @@ impl Batch {
 /// A shard of a stream, by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardName {
-    /// Name of the stream.
+    /// The stream, as the builder was told it: its name or its ARN.
     pub stream: Arc<str>,
     /// The shard.
     pub shard: ShardId,

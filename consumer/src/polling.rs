@@ -8,7 +8,7 @@
 
 mod pace;
 
-use crate::stream::{Stream, read_children};
+use crate::stream::{Called, Stream, read_children};
 use crate::subscription::{Arrival, Cause, Event, Events, From, Next, Source, read_records, time_is_refused};
 use crate::topology::Shard;
 use alluvial_record::{Checkpoint, ShardId};
@@ -48,7 +48,8 @@ impl Source for Polling {
     type Events = Poller;
 
     async fn open(&self, shard: &ShardId, from: &From) -> Result<Poller, Cause> {
-        let call = self.client.get_shard_iterator().stream_name(self.stream.name()).shard_id(shard.as_str());
+        let Called { name, arn } = self.stream.called();
+        let call = self.client.get_shard_iterator().set_stream_name(name).set_stream_arn(arn).shard_id(shard.as_str());
         let send = || Box::pin(starting_at(call.clone(), from).send());
         let sent = match send().await {
             Err(error) if time_is_refused(&error) => send().await,
@@ -85,7 +86,9 @@ impl Events for Poller {
     async fn next(&mut self) -> Result<Option<Arrival>, Cause> {
         sleep_until(self.next_call).await;
         let asked = Instant::now();
-        let send = || Box::pin(self.client.get_records().shard_iterator(&self.iterator).send());
+        let arn = self.stream.called().arn;
+        let send =
+            || Box::pin(self.client.get_records().shard_iterator(&self.iterator).set_stream_arn(arn.clone()).send());
         let answer = match send().await {
             Err(error) if time_is_refused(&error) => send().await,
             answer => answer,

@@ -26,11 +26,34 @@ const MOST_CONSUMERS: usize = 20;
 const OLDEST_ATTEMPTS: u32 = 10;
 const MILLIS_PER_HOUR: u64 = 3_600_000;
 
+/// How calls name a stream: by one of name and ARN, which a stream of another account needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Called {
+    pub(crate) name: Option<String>,
+    pub(crate) arn: Option<String>,
+}
+
+impl Called {
+    /// As the settings say.
+    pub(crate) fn by(text: &str) -> Self {
+        if text.starts_with("arn:") {
+            return Self { name: None, arn: Some(text.to_owned()) };
+        }
+        Self { name: Some(text.to_owned()), arn: None }
+    }
+
+    /// The stream's name alone.
+    fn plain(&self) -> &str {
+        let called = self.name.as_deref().or(self.arn.as_deref()).unwrap_or_default();
+        called.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// One stream, by name, and the calls that are made of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
     client: Client,
-    name: String,
+    called: Called,
     arn: String,
     created_millis: Option<u64>,
     retention_millis: u64,
@@ -69,7 +92,10 @@ impl Stream {
     /// # Errors
     /// [`ErrorKind::Fatal`] when there is no such stream or we may not ask.
     pub(crate) async fn find(client: Client, name: &str) -> Result<Self, Error> {
-        let found = client.describe_stream_summary().stream_name(name).send().await.map_err(|error| {
+        let called = Called::by(name);
+        let Called { name: by_name, arn: by_arn } = called.clone();
+        let call = client.describe_stream_summary().set_stream_name(by_name).set_stream_arn(by_arn);
+        let found = call.send().await.map_err(|error| {
             if error.code() == Some("ResourceNotFoundException") {
                 let text = format!("stream {name:?} does not exist in this account and region");
                 return Error::new(ErrorKind::Fatal, text);
@@ -82,7 +108,7 @@ impl Stream {
         let created_millis = created.and_then(|millis| u64::try_from(millis).ok());
         let hours = summary.and_then(|stream| u64::try_from(stream.retention_period_hours()).ok()).unwrap_or(24);
         let retention_millis = hours.saturating_mul(MILLIS_PER_HOUR);
-        Ok(Self { client, name: name.to_owned(), arn, created_millis, retention_millis, listing: Arc::default() })
+        Ok(Self { client, called, arn, created_millis, retention_millis, listing: Arc::default() })
     }
 
     /// The stream as lease keys name it; `None` when Kinesis does not say when it was created.
@@ -97,7 +123,12 @@ impl Stream {
 
     /// Its name.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.called.plain()
+    }
+
+    /// How calls name it.
+    pub(crate) fn called(&self) -> Called {
+        self.called.clone()
     }
 
     /// How long records were kept when the stream was found.
@@ -126,8 +157,9 @@ impl Stream {
 
     /// The number of the oldest record that `shard` keeps; `None` when it keeps none, or we may not poll.
     pub(crate) async fn oldest_record(&self, shard: &ShardId) -> Result<Option<SequenceNumber>, Error> {
-        let first = self.client.get_shard_iterator().stream_name(&self.name).shard_id(shard.as_str());
-        let found = first.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
+        let Called { name, arn } = self.called();
+        let first = self.client.get_shard_iterator().set_stream_name(name).set_stream_arn(arn.clone());
+        let found = first.shard_id(shard.as_str()).shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
         let mut iterator = match found {
             Ok(found) => found.shard_iterator,
             Err(error) if error.code() == Some("AccessDeniedException") => return Ok(None),
@@ -135,7 +167,8 @@ impl Stream {
         };
         for _ in 0..OLDEST_ATTEMPTS {
             let Some(current) = iterator.take() else { break };
-            let page = match self.client.get_records().shard_iterator(current).limit(1).send().await {
+            let call = self.client.get_records().shard_iterator(current).set_stream_arn(arn.clone()).limit(1);
+            let page = match call.send().await {
                 Ok(page) => page,
                 Err(error) if error.code() == Some("AccessDeniedException") => return Ok(None),
                 Err(error) => return Err(failed(format!("find the oldest record of {shard}"), error)),
@@ -154,8 +187,8 @@ impl Stream {
         let mut token: Option<String> = None;
         loop {
             // AWS refuses a stream name beside a token.
-            let name = token.is_none().then(|| self.name.clone());
-            let call = self.client.list_shards().set_stream_name(name).set_next_token(token.take());
+            let Called { name, arn } = if token.is_none() { self.called() } else { Called { name: None, arn: None } };
+            let call = self.client.list_shards().set_stream_name(name).set_stream_arn(arn).set_next_token(token.take());
             let page = match call.send().await {
                 Ok(page) => page,
                 Err(error) if error.code() == Some("ExpiredNextTokenException") => {
@@ -163,10 +196,10 @@ impl Stream {
                     continue;
                 }
                 Err(error) if error.code() == Some("ResourceNotFoundException") => {
-                    let text = format!("stream {:?} does not exist any more", self.name);
+                    let text = format!("stream {:?} does not exist any more", self.name());
                     return Err(Error::caused(ErrorKind::Fatal, text, error));
                 }
-                Err(error) => return Err(failed(format!("list the shards of {:?}", self.name), error)),
+                Err(error) => return Err(failed(format!("list the shards of {:?}", self.name()), error)),
             };
             for shard in page.shards() {
                 shards.push(read_shard(shard)?);
@@ -229,7 +262,7 @@ impl Stream {
         let call = self.client.register_stream_consumer().stream_arn(&self.arn).consumer_name(consumer);
         let error = match call.send().await {
             Ok(_) => {
-                tracing::info!(stream = %self.name, consumer, "registered for enhanced fan-out");
+                tracing::info!(stream = %self.name(), consumer, "registered for enhanced fan-out");
                 return Ok(None);
             }
             Err(error) => error,
@@ -243,12 +276,12 @@ impl Stream {
             Some("LimitExceededException") if self.has_all_consumers().await => {
                 let text = format!(
                     "stream {:?} has as many registered consumers as it may have; deregister one, or read by polling",
-                    self.name
+                    self.name()
                 );
                 Err(NoConsumer::refused(Error::caused(ErrorKind::Fatal, text, error)))
             }
             Some("ResourceNotFoundException") => {
-                let text = format!("stream {:?} does not exist any more", self.name);
+                let text = format!("stream {:?} does not exist any more", self.name());
                 Err(NoConsumer { may_poll: false, error: Error::caused(ErrorKind::Fatal, text, error) })
             }
             _ => {

@@ -1,6 +1,6 @@
 //! One application, several streams: one lease table with the keys of the Kinesis Client Library, shared out over all streams.
 
-use alluvial_consumer::{ConsumerBuilder, ErrorKind, ProcessError, Processor, Records, ShardName};
+use alluvial_consumer::{ConsumerBuilder, ErrorKind, Mode, ProcessError, Processor, Records, ShardName, StartPosition};
 use alluvial_emulator::Emulator;
 use alluvial_runtime::aws::Aws;
 use alluvial_tests::eventually;
@@ -130,5 +130,45 @@ async fn streams_share_a_table_and_workers_share_the_streams() {
     let error = single.stop_on(CancellationToken::new()).run(make(&seen)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fatal);
     assert!(error.to_string().contains("lease_table"), "{error}");
+    emulator.stop().await;
+}
+
+/// As a stream of another account must be. The emulator has one account; that every call has the ARN, and no name, is
+/// what a test of the consumer shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_read_by_its_arn() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(alluvial_emulator::Settings::new(dir.path())).await.unwrap();
+    let aws = Aws::local(&emulator.plain_endpoint(), "us-east-1", emulator.ca_bundle()).await.unwrap();
+    let kinesis = aws_sdk_kinesis::Client::new(&aws.control);
+    for stream in STREAMS {
+        kinesis.create_stream().stream_name(stream).shard_count(2).send().await.unwrap();
+    }
+    put(&aws, 0).await;
+    for mode in [Mode::FanOut, Mode::Polling] {
+        let (seen, stop) = (Seen::default(), CancellationToken::new());
+        let builder = ConsumerBuilder::default()
+            .application(format!("app-{mode:?}"))
+            .stream("arn:aws:kinesis:us-east-1:000000000000:stream/orders")
+            .aws(aws.control.clone())
+            .start(StartPosition::TrimHorizon)
+            .mode(mode)
+            .stop_on(stop.clone());
+        let counted = Arc::clone(&seen);
+        let run = builder.run(move |shard: &ShardName| Count(Arc::clone(&counted), shard.clone()));
+        let acting = async {
+            eventually("all records", LIMIT, || async { (seen.lock().unwrap().len() == 50).then_some(()) }).await;
+            stop.cancel();
+        };
+        let mut run = std::pin::pin!(run);
+        tokio::select! {
+            ended = &mut run => panic!("{mode:?} ended: {ended:?}"),
+            () = acting => run.await.unwrap(),
+        }
+        let seen = seen.lock().unwrap();
+        assert!(seen.iter().all(|((stream, payload), times)| {
+            stream.ends_with(":stream/orders") && payload.starts_with("orders-") && *times == 1
+        }));
+    }
     emulator.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use super::ConsumerBuilder;
 use crate::error::Error;
+use crate::lease::StreamId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl ConsumerBuilder {
         }
         let mut known = BTreeSet::new();
         for stream in &self.streams {
-            check_name("stream", stream, STREAM_NAME)?;
+            check_stream(stream)?;
             if !known.insert(stream) {
                 return Err(Error::setting("stream", format!("{stream:?} twice"), "each stream once"));
             }
@@ -120,6 +121,17 @@ impl ConsumerBuilder {
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(100).collect();
     if start.len() < text.len() { format!("{start:?}…") } else { format!("{start:?}") }
+}
+
+/// A name, or an ARN with one.
+fn check_stream(stream: &str) -> Result<(), Error> {
+    if !stream.starts_with("arn:") {
+        return check_name("stream", stream, STREAM_NAME);
+    }
+    match StreamId::of_arn(stream, 0).filter(|_| stream.split(':').nth(2) == Some("kinesis")) {
+        Some(_) => Ok(()),
+        None => Err(Error::setting("stream", shown(stream), "a name, or arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")),
+    }
 }
 
 fn check_name(field: &str, name: &str, (least, most): (usize, usize)) -> Result<(), Error> {

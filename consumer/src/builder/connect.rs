@@ -7,7 +7,7 @@ use crate::consumer::{Clients, Consumer, QUEUED_FEEDS};
 use crate::error::{Error, ErrorKind};
 use crate::lease::{DynamoLeases, LeaseTable, StreamId};
 use crate::settings::Settings;
-use crate::stream::Stream;
+use crate::stream::{Called, Stream};
 use alluvial_runtime::aws::Trust;
 use alluvial_runtime::exit::Failure;
 use alluvial_runtime::http2;
@@ -91,7 +91,8 @@ async fn clients(builder: &ConsumerBuilder, config: &SdkConfig) -> Result<Client
 
 /// Open shards of a stream; 0 when that cannot be told, which connecting to it then explains.
 async fn open_shards(control: &aws_sdk_kinesis::Client, stream: &str) -> usize {
-    let found = control.describe_stream_summary().stream_name(stream).send().await.ok();
+    let Called { name, arn } = Called::by(stream);
+    let found = control.describe_stream_summary().set_stream_name(name).set_stream_arn(arn).send().await.ok();
     let summary = found.as_ref().and_then(|found| found.stream_description_summary());
     summary.and_then(|summary| usize::try_from(summary.open_shard_count()).ok()).unwrap_or(0)
 }

@@ -26,7 +26,10 @@ fn stream_and_application_are_enough() {
 fn a_name_that_aws_would_refuse_is_named_with_what_it_may_be() {
     refused(good().stream("orders"), "stream", &["\"orders\" twice"]);
     refused(good().stream("a b"), "stream", &["\"a b\"", "1 to 128"]);
-    refused(good().stream("arn:aws:kinesis:eu-west-1:1:stream/x"), "stream", &["not the ARN"]);
+    refused(good().stream("arn:aws:s3:::bucket"), "stream", &["arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"]);
+    refused(good().stream("arn:aws:firehose:eu-west-1:1:stream/x"), "stream", &["arn:aws:kinesis:"]);
+    refused(good().application("arn:aws:kinesis:eu-west-1:1:stream/x"), "application", &["not the ARN"]);
+    good().stream("arn:aws:kinesis:eu-west-1:123456789012:stream/x").check().unwrap();
     refused(good().stream("x".repeat(129)), "stream", &["…", "1 to 128"]);
     refused(good().application("ab"), "application", &["3 to 255"]);
     refused(good().lease_table("ä"), "lease_table", &["\"ä\""]);

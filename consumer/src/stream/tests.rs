@@ -45,6 +45,33 @@ async fn a_listing_whose_token_has_expired_begins_anew_and_no_shard_is_there_twi
     assert_eq!(asked(&script), [from_the_start, r#"{"NextToken":"t"}"#, from_the_start, r#"{"NextToken":"u"}"#]);
 }
 
+#[tokio::test]
+async fn a_stream_of_another_account_is_asked_for_by_its_arn_in_every_call() {
+    let arn = "arn:aws:kinesis:eu-north-1:123456789012:stream/s";
+    let answers = [
+        script::stream_summary(),
+        page(&[0], Some("t")),
+        page(&[1], None),
+        Answer::json(r#"{"ShardIterator":"i"}"#),
+        Answer::json(r#"{"Records":[],"MillisBehindLatest":0}"#),
+    ];
+    let (client, script) = script::client(&answers);
+    let stream = Stream::find(client, arn).await.unwrap();
+    assert_eq!(stream.name(), "s");
+    assert_eq!(stream.shards().await.unwrap().len(), 2);
+    assert_eq!(stream.oldest_record(&"shardId-000000000000".into()).await.unwrap(), None);
+    let requests = script.requests.lock().unwrap();
+    let bodies: Vec<serde_json::Value> =
+        requests.iter().map(|request| serde_json::from_slice(request.body().bytes().unwrap()).unwrap()).collect();
+    for (at, body) in bodies.iter().enumerate() {
+        assert!(body.get("StreamName").is_none(), "{body}");
+        // Kinesis refuses both beside a token.
+        let named = at != 2;
+        assert_eq!(body.get("StreamARN").and_then(serde_json::Value::as_str), named.then_some(arn), "{body}");
+    }
+    assert_eq!(bodies.len(), 5);
+}
+
 fn described(status: &str, arn: &str) -> Answer {
     Answer::json(&format!(
         r#"{{"ConsumerDescription":{{"ConsumerName":"c","ConsumerARN":"{arn}","ConsumerStatus":"{status}",
