@@ -276,17 +276,17 @@ fn in_flight(reading: &Reading) -> u64 {
     shards.iter().map(|(_, status)| status.received().saturating_sub(status.acknowledged())).sum()
 }
 
-#[tokio::test(start_paused = true)]
-async fn sixty_shards_behind_a_sink_that_blocks_stay_within_the_budget_and_none_starves() {
-    let site = Site::start(60, |_| {}).await;
-    // Five events a shard and more; keys are the only thing that tells the shards apart.
+/// Each shard has so many times 500 records of 100 bytes, and for so long no record is taken.
+async fn behind_a_sink_that_blocks(shards: i32, puts: usize, stall: Duration) {
+    let site = Site::start(shards, |_| {}).await;
+    // Keys are the only thing that tells the shards apart.
     for (shard, first) in site.open_shards().await {
         let entry = |n: u64| {
             let entry = aws_sdk_kinesis::types::PutRecordsRequestEntry::builder().partition_key(shard.shard_id());
             let data = aws_sdk_kinesis::primitives::Blob::new(format!("{n:0100}"));
             entry.explicit_hash_key(first.to_string()).data(data).build().unwrap()
         };
-        for _ in 0..10 {
+        for _ in 0..puts {
             let put = site.kinesis.put_records().stream_name("s").set_records(Some((0..500).map(entry).collect()));
             put.send().await.unwrap();
         }
@@ -294,7 +294,8 @@ async fn sixty_shards_behind_a_sink_that_blocks_stay_within_the_budget_and_none_
     // Less than one event of each.
     let mut reading = site.read(Settings { budget_bytes: 2 * 1024 * 1024, ..settings() }).await;
     reading.sink.send_replace(Sink::Blocks);
-    for _ in 0..100 {
+    let stalled = Instant::now();
+    while stalled.elapsed() < stall {
         sleep(Duration::from_secs(3)).await;
         assert!(reading.budget.used_bytes() <= reading.budget.limit_bytes());
         // A record has a hundred bytes at least, and one batch in each hand is out of the queue.
@@ -302,7 +303,8 @@ async fn sixty_shards_behind_a_sink_that_blocks_stay_within_the_budget_and_none_
     }
     reading.sink.send_replace(Sink::Works);
     let began = Instant::now();
-    reading.until(60 * 5_000).await;
+    let (all, each) = (usize::try_from(shards).unwrap(), puts * 500);
+    reading.until(all * each).await;
     let seen = reading.seen();
     let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
@@ -310,10 +312,21 @@ async fn sixty_shards_behind_a_sink_that_blocks_stay_within_the_budget_and_none_
         first.entry(&seen.shard).or_insert(seen.at);
         *count.entry(&seen.shard).or_default() += 1;
     }
-    assert!(count.len() == 60 && count.values().all(|count| *count == 5_000), "{count:?}");
+    assert!(count.len() == all && count.values().all(|count| *count == each), "{count:?}");
     assert!(first.values().all(|at| *at - began < MINUTE), "a shard starved");
     reading.stop().await;
     site.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_shards_behind_a_sink_that_blocks_stay_within_the_budget_and_none_starves() {
+    behind_a_sink_that_blocks(60, 10, 5 * MINUTE).await;
+}
+
+/// Heartbeats of all of them go on, in small frames that are not read: older HTTP/2 libraries took that for abuse.
+#[tokio::test(start_paused = true)]
+async fn two_hundred_shards_behind_a_sink_that_stands_for_half_an_hour_go_on() {
+    behind_a_sink_that_blocks(200, 3, 30 * MINUTE).await;
 }
 
 #[tokio::test(start_paused = true)]
