@@ -58,7 +58,7 @@ pub enum Error {
         plan: String,
     },
     /// What a share of a plan has left cannot be used.
-    #[error("{path}: {fault}; remove it and run the share again")]
+    #[error("{path}: {fault}; remove the .json and the .parts of this share and run it again")]
     Share {
         /// The file's full name.
         path: String,

@@ -54,7 +54,13 @@ impl Part {
     /// The part, which has so many bytes. To be called on a thread that may block.
     fn get(&self, len: usize) -> Result<Bytes, Error> {
         let range = self.offset..self.offset + len as u64;
-        let (bytes, _) = tokio::runtime::Handle::current().block_on(self.store.range(&self.object, range))?;
+        let read = tokio::runtime::Handle::current().block_on(self.store.range(&self.object, range));
+        let missing = || Error::Share { path: self.object.uri.clone(), fault: "it is not there, or has another size" };
+        let (bytes, _) = match read {
+            // Of an object that was planned, this would give the plan up.
+            Err(Error::Changed { .. }) => return Err(missing()),
+            read => read?,
+        };
         if crc32fast::hash(&bytes) == self.crc32 {
             Ok(bytes)
         } else {

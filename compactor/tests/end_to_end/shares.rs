@@ -208,6 +208,37 @@ fn processes_of_one_machine_do_all_of_it_in_one_command() {
 }
 
 #[test]
+fn what_a_share_has_left_and_has_been_damaged_is_told_and_the_share_is_run_again() {
+    let world = world();
+    let (src, dst) = (text(&world.src()), text(&world.dst()));
+    report(&["plan", &src, &dst, "--json"], &[]);
+    for shard in ["0/2", "1/2"] {
+        report(&["run", "--plan", &dst, "--shard", shard, "--json"], &[]);
+    }
+    let work =
+        fs::read_dir(world.dst().join("_work")).expect("a folder").next().expect("a plan").expect("an entry").path();
+    let damages: [fn(&Path); 2] = [
+        |parts| fs::remove_file(parts).expect("removed"),
+        |parts| {
+            let mut bytes = fs::read(parts).expect("a file");
+            bytes[100] ^= 1;
+            fs::write(parts, bytes).expect("written");
+        },
+    ];
+    for damage in damages {
+        damage(&work.join("1-of-2.parts"));
+        let failed = compact(&["commit", &dst], &[]);
+        let stderr = String::from_utf8_lossy(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("remove the .json and the .parts of this share"), "{stderr}");
+        fs::remove_file(work.join("1-of-2.json")).expect("removed");
+        fs::remove_file(work.join("1-of-2.parts")).ok();
+        report(&["run", "--plan", &dst, "--shard", "1/2", "--json"], &[]);
+    }
+    assert_eq!(report(&["commit", &dst, "--json"], &[])["rows"], 2000);
+}
+
+#[test]
 fn settings_that_the_plan_has_fixed_are_refused_beside_it() {
     let world = world();
     let (src, dst) = (text(&world.src()), text(&world.dst()));
