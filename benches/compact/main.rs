@@ -45,12 +45,11 @@ struct Bench {
 fn main() -> Result<()> {
     let options: Vec<String> = std::env::args().skip(1).filter(|option| option != "--bench").collect();
     let has = |name: &str| options.iter().any(|option| option == name);
-    let json_bytes: u64 = if has("--full") {
-        1_500_000_000
-    } else if has("--quick") {
-        150_000_000
-    } else {
-        500_000_000
+    let size = |set| match set {
+        _ if has("--quick") => 150_000_000,
+        _ if !has("--full") => 500_000_000,
+        Set::Nested => 1_500_000_000,
+        Set::Flat => 1_000_000_000,
     };
     let given = options.iter().position(|option| option == "--rounds").and_then(|at| options.get(at + 1));
     let rounds = match given {
@@ -70,7 +69,7 @@ fn main() -> Result<()> {
         if (has("A") || has("B")) && !has(set.name()) {
             continue;
         }
-        let data = set.make(&bench.folder.join("data"), json_bytes)?;
+        let data = set.make(&bench.folder.join("data"), size(set))?;
         results.insert(set.name().to_owned(), bench.set(set, &data, &contenders)?);
     }
     save("compact", &json!({"machine": machine()?, "rounds": bench.rounds, "peers": [DUCKDB], "sets": results}))
