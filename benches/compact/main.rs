@@ -1,12 +1,15 @@
-//! `compact` against DuckDB: the same objects, in turns, as processes of their own.
+//! `compact` against its peers: the same objects, in turns, as processes of their own.
 //!
-//! `cargo bench -p alluvial-benches --bench compact [-- [--quick | --full] [--rounds N] [A] [B] [--whole]]`. The data
-//! is made below `target/bench/compact`, as is a Python environment with a pinned DuckDB and pyarrow. Every output is
-//! read back by pyarrow, and its rows and sums are compared with what the generator wrote, to the last bit.
-//! DuckDB runs with its defaults and tuned; `--whole` adds the settings with which it reads every row for the schema,
-//! as `compact` does.
+//! `cargo bench -p alluvial-benches --bench compact [-- [--quick | --full] [--rounds N] [A] [B] [--peers]]`. The data
+//! is made below `target/bench/compact`, as is a Python environment with pinned packages. Every output is read back by
+//! pyarrow, and its rows and sums are compared with what the generator wrote, to the last bit.
+//! The peers are DuckDB with its defaults and tuned, and arrow-json with libdeflate, put together in this folder.
+//! `--peers` adds DuckDB with the settings with which it reads every row for the schema, as `compact` does, chDB,
+//! Polars, pyarrow, and PySpark (which needs Java). `--full` makes the sets of 1.5 and 1 GB. The stages of `compact` are
+//! measured alone, too: how much more CPU time does the whole take than they do together?
 
 mod data;
+mod stages;
 
 use alluvial_benches::{Result, Table, bin, machine, median, save};
 use data::{Data, Set};
@@ -16,21 +19,59 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DUCKDB: &str = "duckdb==2.0.0";
+/// The stages use memory as `compact` does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What reads the outputs.
 const PYARROW: &str = "pyarrow==26.0.1";
 
 /// Who takes turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contender {
     Compact,
-    DuckDb(&'static str),
+    ArrowJson,
+    Python(Peer),
 }
 
+/// A library of Python's that does the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Peer {
+    title: &'static str,
+    /// What pip installs.
+    package: &'static str,
+    /// What `peer.py` calls it.
+    name: &'static str,
+    mode: &'static str,
+}
+
+impl Peer {
+    const fn new(title: &'static str, package: &'static str, name: &'static str, mode: &'static str) -> Self {
+        Self { title, package, name, mode }
+    }
+}
+
+const DUCKDB: &str = "duckdb==2.0.0";
+
+const ALWAYS: [Peer; 2] = [
+    Peer::new("DuckDB, defaults", DUCKDB, "duckdb", "default"),
+    Peer::new("DuckDB, tuned", DUCKDB, "duckdb", "tuned"),
+];
+
+const MORE: [Peer; 5] = [
+    Peer::new("DuckDB, drift-safe", DUCKDB, "duckdb", "whole"),
+    Peer::new("chDB", "chdb==4.4.0", "chdb", ""),
+    Peer::new("Polars", "polars==2.1.0", "polars", ""),
+    Peer::new("pyarrow", PYARROW, "pyarrow", ""),
+    Peer::new("PySpark", "pyspark==4.3.0", "pyspark", ""),
+];
+
 impl Contender {
-    fn name(self) -> String {
+    fn name(self) -> &'static str {
         match self {
-            Self::Compact => "compact".to_owned(),
-            Self::DuckDb(mode) => format!("DuckDB {mode}"),
+            Self::Compact => "compact",
+            Self::ArrowJson => "arrow-json",
+            Self::Python(peer) => peer.title,
         }
     }
 }
@@ -59,11 +100,16 @@ fn main() -> Result<()> {
     };
     let folder = std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/compact"))?;
     fs::create_dir_all(&folder)?;
-    let bench = Bench { python: python(&folder)?, compact: bin("compact")?, folder, rounds };
-    let mut contenders = vec![Contender::Compact, Contender::DuckDb("default"), Contender::DuckDb("tuned")];
-    if has("--whole") {
-        contenders.push(Contender::DuckDb("whole"));
+    let python = python(&folder)?;
+    let mut contenders = vec![Contender::Compact, Contender::ArrowJson];
+    for peer in ALWAYS.into_iter().chain(has("--peers").then_some(MORE).into_iter().flatten()) {
+        if installed(&python, peer.package)? {
+            contenders.push(Contender::Python(peer));
+        } else {
+            writeln!(std::io::stderr(), "{} is left out: pip cannot install {}", peer.title, peer.package)?;
+        }
     }
+    let bench = Bench { python, compact: bin("compact")?, folder, rounds };
     let mut results = Map::new();
     for set in Set::ALL {
         if (has("A") || has("B")) && !has(set.name()) {
@@ -72,7 +118,11 @@ fn main() -> Result<()> {
         let data = set.make(&bench.folder.join("data"), size(set))?;
         results.insert(set.name().to_owned(), bench.set(set, &data, &contenders)?);
     }
-    save("compact", &json!({"machine": machine()?, "rounds": bench.rounds, "peers": [DUCKDB], "sets": results}))
+    let packages: Vec<&str> = contenders
+        .iter()
+        .filter_map(|contender| if let Contender::Python(peer) = contender { Some(peer.package) } else { None })
+        .collect();
+    save("compact", &json!({"machine": machine()?, "rounds": bench.rounds, "peers": packages, "sets": results}))
 }
 
 /// An environment with the pinned packages.
@@ -81,15 +131,12 @@ fn python(folder: &Path) -> Result<PathBuf> {
     if !python.exists() && !Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")).status()?.success() {
         return Err("python3 -m venv failed".into());
     }
-    let mut pip = Command::new(&python);
-    if !pip
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", DUCKDB, PYARROW])
-        .status()?
-        .success()
-    {
-        return Err("pip install failed".into());
-    }
-    Ok(python)
+    if installed(&python, PYARROW)? { Ok(python) } else { Err("pip install failed".into()) }
+}
+
+fn installed(python: &Path, package: &str) -> Result<bool> {
+    let mut pip = Command::new(python);
+    Ok(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]).status()?.success())
 }
 
 impl Bench {
@@ -100,7 +147,7 @@ impl Bench {
         let mut sizes = vec![0.0; contenders.len()];
         for _ in 0..self.rounds {
             for (at, contender) in contenders.iter().enumerate() {
-                let out = self.folder.join("out").join(set.name()).join(contender.name().replace(' ', "-"));
+                let out = self.folder.join("out").join(set.name()).join(contender.name().replace([' ', ','], "-"));
                 if out.exists() {
                     fs::remove_dir_all(&out)?;
                 }
@@ -129,7 +176,11 @@ impl Bench {
             table.row(contender.name(), figures);
         }
         table.print()?;
-        Ok(table.json())
+        let parts = stages::measure(set.name(), &data.folder, self.rounds)?;
+        parts.table.print()?;
+        let over = median(&mut cpus[0]) / (parts.cpu_s_per_gb * json_mb / 1000.0);
+        writeln!(std::io::stdout(), "  compact takes {over:.2} times the CPU time of its stages")?;
+        Ok(json!({"tools": table.json(), "stages": parts.table.json(), "cpu_over_stages": over}))
     }
 
     fn turn(&self, set: Set, data: &Data, contender: Contender, out: &Path) -> Result<Value> {
@@ -138,9 +189,12 @@ impl Bench {
             Contender::Compact => {
                 command.arg("run").arg(&self.compact).arg("run").arg(&data.folder).arg(out).arg("--json")
             }
-            Contender::DuckDb(mode) => {
-                let group = if set == Set::Nested { "128" } else { "122880" };
-                command.arg("duckdb").arg(&data.folder).arg(out).args([mode, group])
+            Contender::ArrowJson => command
+                .args(["run", env!("CARGO_BIN_EXE_bench_arrow_json")])
+                .args([&data.folder, out])
+                .arg(std::thread::available_parallelism()?.to_string()),
+            Contender::Python(peer) => {
+                command.args(["peer", peer.name]).args([&data.folder, out]).args([set.name(), peer.mode])
             }
         };
         answer(&mut command)
@@ -152,7 +206,7 @@ impl Bench {
         let same = found["rows"] == data.rows
             && found["int_sum"] == data.int_sum
             && found["double_sum"].as_f64().is_some_and(|sum| {
-                // DuckDB tuned does not keep the order of rows, and so not that of the additions.
+                // Others do not all keep the order of rows, and so not that of the additions.
                 let tolerance = if contender == Contender::Compact { 0.0 } else { data.double_sum.abs() * 1e-9 };
                 (sum - data.double_sum).abs() <= tolerance
             });

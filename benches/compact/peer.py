@@ -1,7 +1,7 @@
 """Runs a contender or a check, and prints what it took or found as one JSON object.
 
     peer.py run COMMAND...            any command: wall and CPU seconds, and the most memory it had
-    peer.py duckdb SRC DST MODE       DuckDB's COPY, as a process of its own
+    peer.py peer NAME SRC DST SET [MODE]   a peer, as a process of its own
     peer.py check SET DST             rows and sums of the Parquet below DST, by pyarrow
 """
 
@@ -33,15 +33,73 @@ def run(command):
     return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "mib": used.ru_maxrss / 1024}
 
 
-def copy(src, dst, mode, group):
+def duckdb(src, dst, nested, mode):
     import duckdb
-    pathlib.Path(dst).mkdir(parents=True)
     before, reading, writing = DUCKDB[mode]
+    group = 128 if nested else 122880
     connection = duckdb.connect()
     connection.execute(before)
     connection.execute(
         f"COPY (SELECT * FROM read_json('{src}/*', {reading})) TO '{dst}/out.parquet' "
         f"(FORMAT parquet, COMPRESSION zstd{writing.format(group=group)})")
+
+
+def chdb(src, dst, nested, mode):
+    import chdb
+    chdb.query(
+        f"INSERT INTO FUNCTION file('{dst}/out.parquet', 'Parquet') SELECT * FROM file('{src}/*', 'JSONEachRow', 'auto', 'gzip') "
+        "SETTINGS output_format_parquet_compression_method='zstd'")
+
+
+def polars(src, dst, nested, mode):
+    import polars
+    polars.scan_ndjson(sorted(pathlib.Path(src).iterdir())).sink_parquet(f"{dst}/out.parquet", compression="zstd")
+
+
+def pyarrow(src, dst, nested, mode):
+    """A thread for each core, and a file for each thread."""
+    import concurrent.futures
+    import os
+    import pyarrow
+    import pyarrow.json
+    import pyarrow.parquet
+    threads = os.cpu_count()
+    files = sorted(pathlib.Path(src).iterdir())
+    # A block holds whole rows: those of A are longer than one of the default size.
+    reading = pyarrow.json.ReadOptions(block_size=(32 if nested else 4) << 20, use_threads=False)
+
+    def work(number):
+        writer = None
+        for file in files[number::threads]:
+            with pyarrow.CompressedInputStream(pyarrow.OSFile(str(file)), "gzip") as stream:
+                table = pyarrow.json.read_json(stream, read_options=reading)
+            writer = writer or pyarrow.parquet.ParquetWriter(f"{dst}/{number}.parquet", table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer:
+            writer.close()
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+
+
+def pyspark(src, dst, nested, mode):
+    """Each object is inflated whole by one task, and the schema inferred from all of the text, as the AWS post's job does."""
+    import gzip
+    from pyspark.sql import SparkSession
+    session = (SparkSession.builder.master("local[*]").config("spark.driver.memory", "8g").config("spark.ui.enabled", "false")
+               .config("spark.sql.parquet.compression.codec", "zstd").getOrCreate())
+    files = sorted(str(file) for file in pathlib.Path(src).iterdir())
+
+    def lines(file):
+        with gzip.open(file, "rt", encoding="utf-8") as text:
+            return text.read().splitlines()
+
+    rows = session.sparkContext.parallelize(files, len(files)).flatMap(lines)
+    session.read.json(rows).write.parquet(f"{dst}/out")
+    session.stop()
+
+
+PEERS = {peer.__name__: peer for peer in (duckdb, chdb, polars, pyarrow, pyspark)}
 
 
 def check(name, dst):
@@ -68,10 +126,12 @@ def main():
     what, *rest = sys.argv[1:]
     if what == "run":
         print(json.dumps(run(rest)))
-    elif what == "copy":
-        copy(*rest)
-    elif what == "duckdb":
-        print(json.dumps(run([sys.executable, __file__, "copy", *rest])))
+    elif what == "peer":
+        print(json.dumps(run([sys.executable, __file__, "within", *rest])))
+    elif what == "within":
+        name, src, dst, data, *mode = rest
+        pathlib.Path(dst).mkdir(parents=True)
+        PEERS[name](src, dst, data == "A", *(mode or [""]))
     elif what == "check":
         print(json.dumps(check(*rest)))
 

@@ -94,6 +94,8 @@ mod shard;
 mod share;
 mod sort_by;
 mod spool;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod store;
 mod table;
 mod types;
