@@ -13,7 +13,7 @@ use crate::spool::Spool;
 use crate::table::TableSchema;
 use std::collections::BTreeSet;
 
-/// Writes and commits the files of `plan`, of which everything was read.
+/// Writes the files of `plan`, of which everything was read, unless they are `written` already, and commits them.
 ///
 /// # Errors
 /// Those of the destination, and of [`commit::commit`].
@@ -22,13 +22,17 @@ pub(crate) async fn complete(
     ledger: &mut Ledger,
     plan: &Plan,
     mut reading: Reading,
+    written: Option<Written>,
     progress: &impl Fn(Progress),
 ) -> Result<Report, Error> {
     if !job.recipe.dedupe.is_empty() {
         reading = mark_duplicates(reading, job.spool.clone(), job.set_bytes).await?;
     }
     let duplicates = reading.units.iter().flat_map(|unit| &unit.fragments).map(|part| part.dropped.len() as u64).sum();
-    let written = job::write(job, plan, &mut reading, progress).await?;
+    let written = match written {
+        Some(written) => written,
+        None => job::write(job, plan, &mut reading, progress).await?,
+    };
     progress(Progress::begun(Phase::Committing));
     let levels = Levels::beside(&plan.recipe.partition_by, &reading.schema);
     let table = TableSchema::new(&reading.schema, levels.names());

@@ -2,8 +2,10 @@
 //!
 //! The plan is cut into units, in a way that depends on the plan alone. Each unit is read on a thread of its own: its
 //! rows become row groups, with the columns known by then. Once all are read the schema is known, and the row groups
-//! become files. So the files do not depend on which thread was faster.
+//! become files; where it turns out to be what it was from the start on, they have by then (`ahead`). So the files do not
+//! depend on which thread was faster.
 
+mod ahead;
 mod builder;
 mod crew;
 mod feed;
@@ -12,9 +14,11 @@ mod units;
 mod work;
 mod write;
 
+pub(crate) use ahead::read_and_write;
 pub(crate) use units::{Unit, cut};
 pub(crate) use write::{Written, write};
 
+use self::ahead::Part;
 use self::crew::Crew;
 use crate::columns::{Schema, Table};
 use crate::error::Error;
@@ -126,8 +130,19 @@ pub(crate) async fn read(
     units: &[Unit],
     progress: &impl Fn(Progress),
 ) -> Result<Vec<UnitRead>, Error> {
+    read_telling(job, plan, units, progress, None).await
+}
+
+/// As [`read`]; and says of every unit, in their order, what it has, as soon as those before it are read.
+async fn read_telling(
+    job: &Job,
+    plan: &Plan,
+    units: &[Unit],
+    progress: &impl Fn(Progress),
+    parts: Option<mpsc::Sender<Part>>,
+) -> Result<Vec<UnitRead>, Error> {
     let (news, mut heard) = mpsc::channel(NEWS);
-    let reading = read_units(job, plan, units, news);
+    let reading = read_units(job, plan, units, news, parts);
     let telling = async {
         let objects = units.iter().map(|unit| unit.inputs(plan).len()).sum();
         let mut meter = Meter::new(Phase::Reading, objects, units.iter().map(|unit| unit.bytes(plan)).sum());
@@ -161,6 +176,11 @@ impl Reading {
         Ok(Self { schema, units })
     }
 
+    /// Takes the lines of the quarantine file.
+    fn quarantine(&mut self) -> Vec<Blob> {
+        self.units.iter_mut().flat_map(|unit| std::mem::take(&mut unit.quarantine)).collect()
+    }
+
     /// What was read of every object, in the plan's order.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectRead> {
         self.units.iter().flat_map(|unit| &unit.objects)
@@ -172,7 +192,9 @@ async fn read_units(
     plan: &Plan,
     units: &[Unit],
     news: mpsc::Sender<(u64, u64)>,
+    parts: Option<mpsc::Sender<Part>>,
 ) -> Result<Vec<UnitRead>, Error> {
+    let mut told = 0;
     let mut read = BTreeMap::new();
     let mut tasks = JoinSet::new();
     let mut left = units.iter().enumerate();
@@ -187,6 +209,13 @@ async fn read_units(
         let Some(done) = tasks.join_next().await else { return Ok(read.into_values().collect()) };
         let (at, unit) = done??;
         read.insert(at, unit);
+        while let Some(parts) = &parts
+            && let Some((unit, read)) = units.get(told).zip(read.get(&told))
+        {
+            // Who listens may have heard enough.
+            parts.send(Part::new(unit, plan, read)).await.ok();
+            told += 1;
+        }
     }
 }
 

@@ -5,9 +5,9 @@ mod file;
 mod keys;
 mod sorted;
 
-pub(crate) use file::{FilePlan, plan_files, write_file};
+pub(crate) use file::{FileNames, FilePlan, FileWriter, plan_files, write_file};
 
-use crate::columns::{Batch, Table};
+use crate::columns::{self, Batch, Schema, Table};
 use crate::dedupe::append_keys;
 use crate::error::Error;
 use crate::field_path::FieldPath;
@@ -44,6 +44,12 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
+    /// Whether all its columns are what `schema` says, byte for byte. It must not have others.
+    pub(crate) fn is_of(&self, schema: &Schema) -> bool {
+        let fits = columns::fits(&self.table, self.has_overflow, schema);
+        fits.iter().all(|fit| matches!(fit, columns::Fit::Same(_)))
+    }
+
     /// Rows that are not left out.
     pub(crate) fn rows_kept(&self) -> u64 {
         self.rows.saturating_sub(self.dropped.len() as u64)

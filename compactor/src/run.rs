@@ -3,7 +3,7 @@
 use crate::commit;
 use crate::complete::complete;
 use crate::error::Error;
-use crate::job::{self, Job, Reading};
+use crate::job::{self, Job};
 use crate::ledger::Ledger;
 use crate::list;
 use crate::peak::peak_memory;
@@ -121,8 +121,8 @@ impl<P: Fn(Progress) + Send + Sync> Run<'_, P> {
 
     async fn carry_out(&self, ledger: &mut Ledger, plan: &Plan) -> Result<Report, Error> {
         let job = Job::new(&plan.recipe, &self.settings.machine(), self.source.clone(), self.destination.clone())?;
-        let units = job::read(&job, plan, &job::cut(plan), self.progress).await?;
-        complete(&job, ledger, plan, Reading::new(&plan.recipe, units)?, self.progress).await
+        let (reading, written) = job::read_and_write(&job, plan, self.progress).await?;
+        complete(&job, ledger, plan, reading, written, self.progress).await
     }
 }
 

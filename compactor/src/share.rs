@@ -250,7 +250,7 @@ async fn commit_shares(
             let job = Job::new(&plan.recipe, machine, store.clone(), store.clone())?;
             let units = parts::read(&store, &plan, job::cut(&plan).len()).await?;
             let reading = Reading::new(&plan.recipe, units)?;
-            let report = complete(&job, &mut ledger, &plan, reading, progress).await?;
+            let report = complete(&job, &mut ledger, &plan, reading, None, progress).await?;
             parts::remove(&store, &plan.id).await?;
             Report { source: plan.source, ..report }
         }

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::quarantine;
 use crate::report::{Phase, Progress};
 use crate::row_groups::{FilePlan, plan_files, write_file};
-use crate::spool::Blob;
+use crate::spool::{Blob, Spool};
 use crate::store::Staged;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -36,7 +36,7 @@ pub(crate) async fn write(
     progress: &impl Fn(Progress),
 ) -> Result<Written, Error> {
     let files = files(job, plan, reading);
-    let bad: Vec<Blob> = reading.units.iter_mut().flat_map(|unit| std::mem::take(&mut unit.quarantine)).collect();
+    let bad = reading.quarantine();
     let schema = Arc::new(reading.schema.clone());
     let (outlet, commands) = outlet::channel();
     let (written, (staged, stored)) = tokio::join!(
@@ -51,12 +51,17 @@ pub(crate) async fn write(
     match result {
         Ok((files, quarantine)) => Ok(Written { staged, files, quarantine }),
         Err(error) => {
-            for staged in &staged {
-                if let Err(error) = job.destination.discard(staged).await {
-                    tracing::warn!(file = staged.name, %error, "a staged file stays behind");
-                }
-            }
+            discard(job, &staged).await;
             Err(error)
+        }
+    }
+}
+
+/// Removes staged files that are of no use.
+pub(super) async fn discard(job: &Job, staged: &[Staged]) {
+    for staged in staged {
+        if let Err(error) = job.destination.discard(staged).await {
+            tracing::warn!(file = staged.name, %error, "a staged file stays behind");
         }
     }
 }
@@ -114,18 +119,25 @@ async fn write_all(
 }
 
 async fn write_quarantine(job: &Job, plan: &Plan, bad: Vec<Blob>, outlet: Outlet) -> Result<Option<String>, Error> {
+    let (plan_id, spool) = (plan.id.clone(), job.spool.clone());
+    tokio::task::spawn_blocking(move || quarantine_file(&plan_id, &bad, &spool, &outlet)).await?
+}
+
+/// Writes the quarantine file, if there is something to go there. Returns its name.
+pub(super) fn quarantine_file(
+    plan_id: &str,
+    bad: &[Blob],
+    spool: &Spool,
+    outlet: &Outlet,
+) -> Result<Option<String>, Error> {
     if bad.is_empty() {
         return Ok(None);
     }
-    let (name, spool) = (quarantine::file_name(&plan.id), job.spool.clone());
-    let path = name.clone();
-    let write = move || {
-        let mut file = outlet.create(path);
-        for blob in bad {
-            file.write_all(&spool.get(&blob)?).map_err(|_| Error::Stopped)?;
-        }
-        file.close(0)
-    };
-    tokio::task::spawn_blocking(write).await??;
+    let name = quarantine::file_name(plan_id);
+    let mut file = outlet.create(name.clone());
+    for blob in bad {
+        file.write_all(&spool.get(blob)?).map_err(|_| Error::Stopped)?;
+    }
+    file.close(0)?;
     Ok(Some(name))
 }

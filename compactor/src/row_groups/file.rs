@@ -18,6 +18,7 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use std::sync::Arc;
 
 /// Bytes of small row groups that are put together, at most: all columns of them are decoded.
 const MERGED_BYTES: usize = 16 << 20;
@@ -40,23 +41,46 @@ impl FilePlan {
     }
 }
 
+/// Names the files of a folder, and says which row groups go to which.
+#[derive(Debug)]
+pub(crate) struct FileNames {
+    folder: String,
+    plan: String,
+    target_bytes: usize,
+    count: usize,
+    room: usize,
+}
+
+impl FileNames {
+    /// Of files of about `target_bytes`.
+    pub(crate) fn new(folder: &str, plan: &str, target_bytes: usize) -> Self {
+        Self { folder: folder.to_owned(), plan: plan.to_owned(), target_bytes, count: 0, room: 0 }
+    }
+
+    /// The path of the file that the next row group begins; none, where it goes to the file before.
+    pub(crate) fn next(&mut self, group: &Fragment) -> Option<String> {
+        let begins = self.room == 0;
+        if begins {
+            (self.count, self.room) = (self.count + 1, self.target_bytes.max(1));
+        }
+        self.room = self.room.saturating_sub(group.blob.len());
+        // As Spark names its files, without its random part: the same plan gives the same names.
+        let separator = if self.folder.is_empty() { "" } else { "/" };
+        begins.then(|| {
+            format!("{}{separator}part-{:05}-{}.zstd.parquet", self.folder, self.count - 1, self.plan)
+        })
+    }
+}
+
 /// Divides the row groups of a partition among files of about `target_bytes`.
 pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, target_bytes: usize) -> Vec<FilePlan> {
+    let mut names = FileNames::new(folder, plan, target_bytes);
     let mut files: Vec<FilePlan> = Vec::new();
-    let mut room = 0;
     for fragment in fragments {
-        let bytes = fragment.blob.len();
-        match files.last_mut() {
-            Some(file) if room > 0 => file.fragments.push(fragment),
-            _ => {
-                // As Spark names its files, without its random part: the same plan gives the same names.
-                let separator = if folder.is_empty() { "" } else { "/" };
-                let path = format!("{folder}{separator}part-{:05}-{plan}.zstd.parquet", files.len());
-                files.push(FilePlan { path, fragments: vec![fragment] });
-                room = target_bytes;
-            }
+        match (names.next(&fragment), files.last_mut()) {
+            (None, Some(file)) => file.fragments.push(fragment),
+            (path, _) => files.push(FilePlan { path: path.unwrap_or_default(), fragments: vec![fragment] }),
         }
-        room = room.saturating_sub(bytes);
     }
     files
 }
@@ -67,8 +91,8 @@ pub(crate) fn plan_files(folder: &str, plan: &str, fragments: Vec<Fragment>, tar
 /// The outlet's, and what the parquet crate finds wrong with row groups that it wrote itself: nothing.
 pub(crate) fn write_file(
     plan: &FilePlan,
-    schema: &Schema,
-    recipe: &Recipe,
+    schema: &Arc<Schema>,
+    recipe: &Arc<Recipe>,
     plan_id: &str,
     spool: &Spool,
     outlet: &Outlet,
@@ -77,33 +101,77 @@ pub(crate) fn write_file(
     if !by.is_empty() {
         return write_sorted(plan, schema, recipe, plan_id, spool, outlet, &by);
     }
-    let arrow = schema.to_arrow();
-    let properties =
-        properties(&arrow, recipe, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
-    let file = outlet.create(plan.path.clone());
-    let writer = ArrowWriter::try_new_with_options(file, arrow, options(properties))?;
-    let (writer, factory) = writer.into_serialized_writer()?;
-    let mut assembly = Assembly { writer, factory, schema, spool, row_groups: 0 };
-    let mut small: Vec<&Fragment> = Vec::new();
+    let mut writer = FileWriter::new(outlet.create(plan.path.clone()), schema, recipe, plan_id, spool)?;
     for fragment in &plan.fragments {
-        // Row groups of which rows are left out are encoded anew, as those that are put together are.
-        let is_small = fragment.blob.len() < recipe.small_bytes || !fragment.dropped.is_empty();
-        let merged: usize = small.iter().map(|fragment| fragment.blob.len()).sum();
-        if !is_small || merged > MERGED_BYTES {
-            assembly.flush(&mut small)?;
-        }
-        if is_small { small.push(fragment) } else { assembly.keep(fragment)? }
+        writer.push(fragment.clone())?;
     }
-    assembly.flush(&mut small)?;
-    let rows = plan.fragments.iter().map(Fragment::rows_kept).sum();
-    assembly.writer.into_inner().map_err(stopped)?.close(rows)
+    writer.close()
 }
 
-struct Assembly<'a> {
+/// Writes one file from row groups as they come, in their order.
+pub(crate) struct FileWriter {
+    recipe: Arc<Recipe>,
+    assembly: Assembly,
+    /// Small row groups that wait for their neighbours.
+    small: Vec<Fragment>,
+    rows: u64,
+}
+
+impl FileWriter {
+    /// Begins `file`, whose columns are those of `schema`.
+    ///
+    /// # Errors
+    /// None is known.
+    pub(crate) fn new(
+        file: OutFile,
+        schema: &Arc<Schema>,
+        recipe: &Arc<Recipe>,
+        plan_id: &str,
+        spool: &Spool,
+    ) -> Result<Self, Error> {
+        let arrow = schema.to_arrow();
+        let properties =
+            properties(&arrow, recipe, Vec::new())?.set_key_value_metadata(Some(plan_metadata(plan_id))).build();
+        let writer = ArrowWriter::try_new_with_options(file, arrow, options(properties))?;
+        let (writer, factory) = writer.into_serialized_writer()?;
+        let assembly = Assembly { writer, factory, schema: Arc::clone(schema), spool: spool.clone(), row_groups: 0 };
+        Ok(Self { recipe: Arc::clone(recipe), assembly, small: Vec::new(), rows: 0 })
+    }
+
+    /// Appends a row group.
+    ///
+    /// # Errors
+    /// Those of [`write_file`].
+    pub(crate) fn push(&mut self, fragment: Fragment) -> Result<(), Error> {
+        self.rows += fragment.rows_kept();
+        // Row groups of which rows are left out are encoded anew, as those that are put together are.
+        let is_small = fragment.blob.len() < self.recipe.small_bytes || !fragment.dropped.is_empty();
+        let merged: usize = self.small.iter().map(|fragment| fragment.blob.len()).sum();
+        if !is_small || merged > MERGED_BYTES {
+            self.assembly.flush(&mut self.small)?;
+        }
+        if is_small {
+            self.small.push(fragment);
+            return Ok(());
+        }
+        self.assembly.keep(&fragment)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Those of [`write_file`].
+    pub(crate) fn close(mut self) -> Result<OutputFile, Error> {
+        self.assembly.flush(&mut self.small)?;
+        self.assembly.writer.into_inner().map_err(stopped)?.close(self.rows)
+    }
+}
+
+struct Assembly {
     writer: SerializedFileWriter<OutFile>,
     factory: ArrowRowGroupWriterFactory,
-    schema: &'a Schema,
-    spool: &'a Spool,
+    schema: Arc<Schema>,
+    spool: Spool,
     row_groups: usize,
 }
 
@@ -117,9 +185,9 @@ enum Leaves {
     Encoded(Vec<ArrowColumnWriter>),
 }
 
-impl Assembly<'_> {
+impl Assembly {
     /// Writes what small row groups there are.
-    fn flush(&mut self, small: &mut Vec<&Fragment>) -> Result<(), Error> {
+    fn flush(&mut self, small: &mut Vec<Fragment>) -> Result<(), Error> {
         match small.as_slice() {
             [] => {}
             [only] if only.dropped.is_empty() => self.keep(only)?,
@@ -130,12 +198,12 @@ impl Assembly<'_> {
     }
 
     /// One row group of several.
-    fn merge(&mut self, fragments: &[&Fragment]) -> Result<(), Error> {
+    fn merge(&mut self, fragments: &[Fragment]) -> Result<(), Error> {
         let arrow = self.schema.to_arrow();
         let mut leaves = self.factory.create_column_writers(self.row_groups)?;
         for fragment in fragments {
-            for batch in rows_of(fragment, self.spool)? {
-                let batch = conform(&fragment.table, &batch?, self.schema)?;
+            for batch in rows_of(fragment, &self.spool)? {
+                let batch = conform(&fragment.table, &batch?, &self.schema)?;
                 let mut next = leaves.iter_mut();
                 for (field, column) in arrow.fields().iter().zip(batch.columns()) {
                     encode(field, column, &mut next)?;
@@ -156,7 +224,7 @@ impl Assembly<'_> {
         let bytes = self.spool.get(&fragment.blob)?;
         let metadata =
             ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(&bytes)?;
-        let fits = fits(&fragment.table, fragment.has_overflow, self.schema);
+        let fits = fits(&fragment.table, fragment.has_overflow, &self.schema);
         let columns = self.columns(fragment, &fits, &bytes, &metadata)?;
         let mut group = self.writer.next_row_group()?;
         for leaves in columns {
@@ -204,14 +272,14 @@ impl Assembly<'_> {
                 Fit::Absent => append(&new_null_array(field.data_type(), row_count(fragment)?))?,
                 Fit::Other(column) => {
                     for batch in reader(bytes.clone(), Some(*column))? {
-                        let array = convert_column(&fragment.table, *column, batch?.column(0), self.schema, at)?;
+                        let array = convert_column(&fragment.table, *column, batch?.column(0), &self.schema, at)?;
                         append(&array)?;
                     }
                 }
                 // What has to go there may be any of the columns.
                 Fit::Overflow => {
                     for batch in reader(bytes.clone(), None)? {
-                        append(conform(&fragment.table, &batch?, self.schema)?.column(at))?;
+                        append(conform(&fragment.table, &batch?, &self.schema)?.column(at))?;
                     }
                 }
                 Fit::Same(_) => {}
@@ -242,7 +310,7 @@ pub(super) fn rows_of(
     fragment: &Fragment,
     spool: &Spool,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>, Error> {
-    let dropped = std::sync::Arc::clone(&fragment.dropped);
+    let dropped = Arc::clone(&fragment.dropped);
     let mut first = 0u32;
     Ok(reader(spool.get(&fragment.blob)?, None)?.map(move |batch| {
         let batch = batch?;

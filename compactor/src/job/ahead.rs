@@ -1,0 +1,206 @@
+//! Files that are written while objects are still read, as if the schema that is known by then were the last one.
+//!
+//! Most often the objects of a plan all have the same columns: then its files are there once all are read. Where a later
+//! object has others, what was written is discarded, and the files are written from the row groups, which wait until
+//! then in any case. Either way, they are the same.
+
+use super::units::{Unit, cut};
+use super::write::{Written, discard, quarantine_file};
+use super::{Job, Meter, Reading, UnitRead, read, read_telling};
+use crate::columns::{Schema, Table};
+use crate::error::Error;
+use crate::manifest::OutputFile;
+use crate::outlet::{self, Outlet};
+use crate::partition::{Hour, Levels, PartitionBy};
+use crate::plan::Plan;
+use crate::recipe::Recipe;
+use crate::report::{Phase, Progress};
+use crate::row_groups::{FileNames, FileWriter, Fragment};
+use crate::spool::Blob;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Units that may wait to be written. Their row groups are in the spool in any case.
+const UNITS: usize = 16;
+
+/// What a unit adds to the files.
+#[derive(Debug)]
+pub(super) struct Part {
+    hour: Option<Hour>,
+    fragments: Vec<Fragment>,
+    table: Table,
+}
+
+impl Part {
+    pub(super) fn new(unit: &Unit, plan: &Plan, read: &UnitRead) -> Self {
+        let hour = unit.inputs(plan).first().map(|input| input.hour);
+        Self { hour, fragments: read.fragments.clone(), table: read.table.clone() }
+    }
+}
+
+/// What was known once all was read.
+struct End {
+    schema: Schema,
+    quarantine: Vec<Blob>,
+}
+
+/// Reads all objects of a plan, and writes its files meanwhile, where that is possible.
+///
+/// # Errors
+/// Those of the source and the destination; and [`Error::TooManyFields`]. Nothing stays staged.
+pub(crate) async fn read_and_write(
+    job: &Job,
+    plan: &Plan,
+    progress: &impl Fn(Progress),
+) -> Result<(Reading, Option<Written>), Error> {
+    let units = cut(plan);
+    if !is_possible(&job.recipe) {
+        return Ok((Reading::new(&job.recipe, read(job, plan, &units, progress).await?)?, None));
+    }
+    let (outlet, commands) = outlet::channel();
+    let (sender, parts) = mpsc::channel(UNITS);
+    let (tell, told) = oneshot::channel();
+    let ahead = Ahead::new(job, plan, outlet);
+    let writing = tokio::task::spawn_blocking(move || ahead.run(parts, told));
+    let reading = async {
+        let units = read_telling(job, plan, &units, progress, Some(sender)).await?;
+        let reading = Reading::new(&job.recipe, units)?;
+        let quarantine = reading.units.iter().flat_map(|unit| unit.quarantine.clone()).collect();
+        // It may have given up.
+        tell.send(End { schema: reading.schema.clone(), quarantine }).ok();
+        Ok(reading)
+    };
+    let (reading, written, (staged, stored)) =
+        tokio::join!(reading, writing, outlet::stage_all(&job.destination, commands));
+    let result = match (reading, written?, stored) {
+        (Err(error), _, _) | (_, Err(Error::Stopped), Err(error)) | (_, Err(error), _) | (_, _, Err(error)) => Err(error),
+        (Ok(reading), Ok(written), Ok(())) => Ok((reading, written)),
+    };
+    match result {
+        Ok((reading, Some((files, quarantine)))) => {
+            let mut meter = Meter::new(Phase::Writing, files.len(), 0);
+            progress(meter.progress);
+            files.iter().for_each(|file| progress(meter.done(file.bytes, file.rows)));
+            Ok((reading, Some(Written { staged, files, quarantine })))
+        }
+        Ok((reading, None)) => {
+            discard(job, &staged).await;
+            Ok((reading, None))
+        }
+        Err(error) => {
+            discard(job, &staged).await;
+            Err(error)
+        }
+    }
+}
+
+/// Whether files can be made of row groups in the order in which they are read, and named before all are.
+fn is_possible(recipe: &Recipe) -> bool {
+    let by_rows = recipe.partition_by.iter().any(|by| PartitionBy::column(by).is_some());
+    recipe.sort.is_empty() && recipe.dedupe.is_empty() && !by_rows
+}
+
+/// Writes files from the parts of units, in the plan's order.
+struct Ahead {
+    job: Job,
+    plan_id: String,
+    short_id: String,
+    outlet: Outlet,
+    table: Table,
+    schema: Option<Arc<Schema>>,
+    /// The folder that is written to.
+    folder: Option<(String, FileNames)>,
+    open: Option<(String, FileWriter)>,
+    /// By folder and number, as the plan's files are.
+    done: BTreeMap<(String, usize), OutputFile>,
+}
+
+impl Ahead {
+    fn new(job: &Job, plan: &Plan, outlet: Outlet) -> Self {
+        Self {
+            job: job.clone(),
+            plan_id: plan.id.clone(),
+            short_id: plan.short_id().to_owned(),
+            outlet,
+            table: Table::default(),
+            schema: None,
+            folder: None,
+            open: None,
+            done: BTreeMap::new(),
+        }
+    }
+
+    /// The files, and the name of the quarantine file; none, where they have to be written once more.
+    fn run(
+        mut self,
+        mut parts: mpsc::Receiver<Part>,
+        end: oneshot::Receiver<End>,
+    ) -> Result<Option<(Vec<OutputFile>, Option<String>)>, Error> {
+        while let Some(part) = parts.blocking_recv() {
+            if !self.write(part)? {
+                return Ok(None);
+            }
+        }
+        let Ok(End { schema, quarantine }) = end.blocking_recv() else { return Ok(None) };
+        let foreseen = self.schema.as_ref().is_some_and(|foreseen| foreseen.to_arrow() == schema.to_arrow());
+        if !foreseen {
+            return Ok(None);
+        }
+        self.close()?;
+        let quarantine = quarantine_file(&self.plan_id, &quarantine, &self.job.spool, &self.outlet)?;
+        Ok(Some((self.done.into_values().collect(), quarantine)))
+    }
+
+    /// Says whether it still may come true.
+    fn write(&mut self, part: Part) -> Result<bool, Error> {
+        let bounds = self.job.recipe.bounds();
+        self.table = std::mem::take(&mut self.table).join(part.table, bounds);
+        let known = Schema::of(self.table.clone(), bounds);
+        let schema = Arc::clone(self.schema.get_or_insert_with(|| Arc::new(known.clone())));
+        if schema.to_arrow() != known.to_arrow() {
+            return Ok(false);
+        }
+        let levels = Levels::beside(&self.job.recipe.partition_by, &schema);
+        for fragment in part.fragments.into_iter().filter(|fragment| fragment.rows_kept() > 0) {
+            let Some(hour) = part.hour.filter(|_| fragment.is_of(&schema)) else { return Ok(false) };
+            let folder = levels.folder(hour, &fragment.place);
+            if !self.enter(&folder)? {
+                return Ok(false);
+            }
+            self.append(fragment, &schema)?;
+        }
+        Ok(true)
+    }
+
+    /// Goes on in `folder`, which must not have been left before.
+    fn enter(&mut self, folder: &str) -> Result<bool, Error> {
+        if self.folder.as_ref().is_some_and(|(current, _)| current == folder) {
+            return Ok(true);
+        }
+        self.close()?;
+        let target = self.job.recipe.target_file_bytes;
+        self.folder = Some((folder.to_owned(), FileNames::new(folder, &self.short_id, target)));
+        Ok(!self.done.keys().any(|(left, _)| left == folder))
+    }
+
+    fn append(&mut self, fragment: Fragment, schema: &Arc<Schema>) -> Result<(), Error> {
+        let begun = self.folder.as_mut().and_then(|(folder, names)| Some((folder.clone(), names.next(&fragment)?)));
+        if let Some((folder, path)) = begun {
+            self.close()?;
+            let file = self.outlet.create(path);
+            let writer = FileWriter::new(file, schema, &self.job.recipe, &self.short_id, &self.job.spool)?;
+            self.open = Some((folder, writer));
+        }
+        self.open.as_mut().map_or(Ok(()), |(_, writer)| writer.push(fragment))
+    }
+
+    /// Ends the file that is open.
+    fn close(&mut self) -> Result<(), Error> {
+        if let Some((folder, writer)) = self.open.take() {
+            let number = self.done.range((folder.clone(), 0)..=(folder.clone(), usize::MAX)).count();
+            self.done.insert((folder, number), writer.close()?);
+        }
+        Ok(())
+    }
+}
