@@ -44,10 +44,10 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
-    /// Whether all its columns are what `schema` says, byte for byte. It must not have others.
+    /// Whether all its columns are what `schema` says, byte for byte, or are null. It must not have others.
     pub(crate) fn is_of(&self, schema: &Schema) -> bool {
         let fits = columns::fits(&self.table, self.has_overflow, schema);
-        fits.iter().all(|fit| matches!(fit, columns::Fit::Same(_)))
+        fits.iter().all(|fit| matches!(fit, columns::Fit::Same(_) | columns::Fit::Absent))
     }
 
     /// Rows that are not left out.

@@ -204,3 +204,58 @@ impl Ahead {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::store::Store;
+    use crate::{Location, list, plan};
+    use std::fs;
+    use std::path::Path;
+
+    async fn ahead(root: &Path, rows: &[&str]) -> (Option<Written>, Job) {
+        let (src, dst) = (root.join("raw"), root.join("parquet"));
+        fs::create_dir_all(&src).expect("a folder");
+        for (n, rows) in rows.iter().enumerate() {
+            fs::write(src.join(format!("{n}")), rows).expect("an object");
+        }
+        let mut settings = Settings::new(Location::Local(src), Location::Local(dst));
+        (settings.unit_bytes, settings.target_file_bytes) = (1, 1);
+        let open = |at| Store::open(at, None).expect("a store");
+        let (source, destination) = (open(&settings.src), open(&settings.dst));
+        let listing = list::list(&source).await.expect("listed");
+        let free = plan::untaken(listing.objects, std::iter::empty()).expect("objects").0;
+        let plan = Plan::new(1, source.uri(""), Recipe::of(&settings), free);
+        let job = Job::new(&plan.recipe, &settings.machine(), source, destination).expect("a job");
+        let (reading, written) = read_and_write(&job, &plan, &|_| {}).await.expect("read");
+        assert_eq!(reading.objects().map(|object| object.rows).sum::<u64>(), rows.len() as u64);
+        (written, job)
+    }
+
+    fn staged_files(root: &Path) -> usize {
+        let runs = fs::read_dir(root.join("parquet/_tmp")).into_iter().flatten();
+        let files = runs.flat_map(|run| fs::read_dir(run.expect("a folder").path()).expect("a folder"));
+        files.filter(|file| file.as_ref().expect("a file").metadata().expect("a file").len() > 0).count()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_are_there_once_all_is_read() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (written, _job) = ahead(root.path(), &[r#"{"n":1}"#, r#"{"n":9007199254740993}"#, r#"{"n":null}"#]).await;
+        let files = written.expect("written").files;
+        assert_eq!(files.iter().map(|file| file.rows).collect::<Vec<_>>(), [1, 1, 1]);
+        assert!(files.is_sorted_by_key(|file| &file.path));
+        assert_eq!(staged_files(root.path()), 3);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_stays_of_files_that_have_other_columns_in_the_end() {
+        for last in [r#"{"n":1,"late":2}"#, r#"{"n":1.5}"#, r#"{"n":"x"}"#] {
+            let root = tempfile::tempdir().expect("a folder");
+            let (written, _job) = ahead(root.path(), &[r#"{"n":1}"#, r#"{"n":2}"#, last]).await;
+            assert!(written.is_none(), "{last}");
+            assert_eq!(staged_files(root.path()), 0, "{last}");
+        }
+    }
+}
