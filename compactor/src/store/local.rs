@@ -7,14 +7,17 @@ use crate::error::Error;
 use crate::location::resolve;
 use bytes::Bytes;
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
 
 /// Bytes of one read: what stays in the cache until it is decoded.
 pub(super) const RANGE: u64 = 1 << 20;
+
+/// Bytes of a file that the disk is given while more are written: so its end is not waited for all at once.
+const SYNC_BYTES: u64 = 32 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LocalStore {
@@ -30,6 +33,9 @@ pub(crate) struct LocalUpload {
     path: PathBuf,
     name: String,
     bytes: u64,
+    /// Bytes since the disk was last asked for what it has not got.
+    unsynced: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl LocalStore {
@@ -54,7 +60,7 @@ impl LocalStore {
                 ErrorKind::NotFound | ErrorKind::UnexpectedEof => Error::Changed { object: object.uri.clone() },
                 _ => Error::io("read", path, source),
             };
-            let file = fs::File::open(path).map_err(failed)?;
+            let mut file = fs::File::open(path).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
             if metadata.len() != object.bytes
                 || object.modified.is_some_and(|then| metadata.modified().ok() != Some(then))
@@ -62,8 +68,13 @@ impl LocalStore {
                 return Err(Error::Changed { object: object.uri.clone() });
             }
             let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; length];
-            file.read_exact_at(&mut bytes, range.start).map_err(failed)?;
+            // Unlike `read_exact_at`, this needs no bytes to write over.
+            let mut bytes = Vec::with_capacity(length);
+            file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+            (&file).take(range.end - range.start).read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.len() < length {
+                return Err(failed(ErrorKind::UnexpectedEof.into()));
+            }
             Ok(Bytes::from(bytes))
         })
         .await
@@ -136,7 +147,7 @@ impl LocalStore {
                 Ok((fs::File::create(&path)?, path))
             };
             let (file, path) = create().map_err(|error| Error::io("create a file in", &store.root, error))?;
-            Ok(UploadPlace::Local(LocalUpload { file: Arc::new(file), path, name, bytes: 0 }))
+            Ok(UploadPlace::Local(LocalUpload { file: Arc::new(file), path, name, bytes: 0, unsynced: 0, syncing: None }))
         })
         .await
     }
@@ -164,18 +175,37 @@ impl LocalStore {
 
 impl LocalUpload {
     pub(super) async fn write(&mut self, part: Bytes) -> Result<(), Error> {
-        self.bytes += part.len() as u64;
+        let bytes = part.len() as u64;
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
-        blocking(move || (&*file).write_all(&part).map_err(|error| Error::io("write", &path, error))).await
+        blocking(move || (&*file).write_all(&part).map_err(|error| Error::io("write", &path, error))).await?;
+        self.bytes += bytes;
+        self.unsynced += bytes;
+        if self.unsynced >= SYNC_BYTES && self.syncing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.synced().await?;
+            let file = Arc::clone(&self.file);
+            self.unsynced = 0;
+            self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
     }
 
-    pub(super) async fn abort(self) {
+    /// Waits until the disk has what it was given last. An error is told once, so it must not be lost here.
+    async fn synced(&mut self) -> Result<(), Error> {
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        syncing.await?.map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    pub(super) async fn abort(mut self) {
+        if let Err(error) = self.synced().await {
+            tracing::debug!(%error, "in a file that is given up");
+        }
         if let Err(error) = tokio::fs::remove_file(&self.path).await {
             tracing::warn!(path = %self.path.display(), %error, "an unfinished file stays behind");
         }
     }
 
-    pub(super) async fn stage(self) -> Result<Staged, Error> {
+    pub(super) async fn stage(mut self) -> Result<Staged, Error> {
+        self.synced().await?;
         let (file, path) = (self.file, self.path.clone());
         blocking(move || file.sync_all().map_err(|error| Error::io("write", &path, error))).await?;
         Ok(Staged { name: self.name, bytes: self.bytes, place: StagedPlace::File(self.path) })
