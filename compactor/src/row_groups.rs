@@ -1,9 +1,13 @@
 //! Row groups: encoded as the rows come, with the columns known by then, and put together to files once all are.
 
+mod dictionary;
 mod encoding;
 mod file;
+mod group;
+mod hybrid;
 mod keys;
 mod sorted;
+mod text;
 
 pub(crate) use file::{FileNames, FilePlan, FileWriter, plan_files, write_file};
 
@@ -16,8 +20,9 @@ use crate::recipe::Recipe;
 use crate::spool::{Blob, Spool};
 use arrow_schema::SchemaRef;
 use encoding::Choice;
+use group::GroupWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
@@ -65,7 +70,7 @@ pub(crate) struct FragmentWriter {
 }
 
 struct Open {
-    writer: ArrowWriter<Vec<u8>>,
+    writer: GroupWriter,
     rows: u64,
     table: Table,
     has_overflow: bool,
@@ -87,20 +92,20 @@ impl FragmentWriter {
         let open = match &mut self.open {
             Some(open) => open,
             None => self.open.insert(Open {
-                writer: writer(&batch, &self.recipe)?,
+                writer: GroupWriter::new(&batch, &self.recipe)?,
                 rows: 0,
                 table: Table::default(),
                 has_overflow: batch.has_overflow,
                 keys: Vec::new(),
             }),
         };
-        open.writer.write(&batch.columns)?;
+        open.writer.write(&batch)?;
         if !self.recipe.dedupe.is_empty() {
             append_keys(&batch, &self.recipe.dedupe, &mut open.keys);
         }
         open.rows += batch.columns.num_rows() as u64;
         open.table = batch.table;
-        let full = open.writer.in_progress_size() >= self.recipe.group_bytes;
+        let full = open.writer.bytes() >= self.recipe.group_bytes;
         if full || open.rows >= self.recipe.row_group_rows as u64 {
             done.extend(self.close()?);
         }
@@ -110,11 +115,8 @@ impl FragmentWriter {
     /// Completes the row group that is open, if there is one.
     pub(crate) fn close(&mut self) -> Result<Option<Fragment>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
-        let Open { mut writer, rows, table, has_overflow, keys } = open;
-        // Growing by doubling would take half as much again while it copies.
-        let bytes = writer.in_progress_size();
-        writer.inner_mut().reserve(bytes + bytes / 64);
-        let blob = self.spool.put(writer.into_inner()?)?;
+        let Open { writer, rows, table, has_overflow, keys } = open;
+        let blob = self.spool.put(writer.close()?)?;
         let keys = if self.recipe.dedupe.is_empty() { None } else { Some(self.spool.put(keys)?) };
         let (place, dropped) = (self.place.clone(), Arc::new([]));
         Ok(Some(Fragment { blob, rows, table, has_overflow, place, keys, dropped }))
@@ -122,14 +124,8 @@ impl FragmentWriter {
 
     /// Bytes of memory that the open row group takes, about.
     pub(crate) fn memory(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.writer.memory_size())
+        self.open.as_ref().map_or(0, |open| open.writer.memory())
     }
-}
-
-fn writer(first: &Batch, recipe: &Recipe) -> Result<ArrowWriter<Vec<u8>>, Error> {
-    let schema = first.columns.schema();
-    let properties = properties(&schema, recipe, encoding::choose(&first.columns, recipe.byte_stream_split))?.build();
-    Ok(ArrowWriter::try_new_with_options(Vec::new(), schema, options(properties))?)
 }
 
 /// The types are all Parquet's own; and the copy of the Arrow schema that would go to the metadata is one that readers

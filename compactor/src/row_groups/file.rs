@@ -338,7 +338,8 @@ pub(super) fn reader(
     Ok(reader)
 }
 
-fn encode<'a>(
+/// Appends a column to its leaves.
+pub(super) fn encode<'a>(
     field: &arrow_schema::Field,
     array: &ArrayRef,
     writers: &mut impl Iterator<Item = &'a mut ArrowColumnWriter>,
