@@ -83,7 +83,10 @@ impl Set {
                 gzip.finish()?;
             }
             data.gzip_bytes += object.len() as u64;
-            fs::write(data.folder.join(format!("stream-1-2026-11-23-05-00-00-{number:05}")), object)?;
+            let mut file = fs::File::create(data.folder.join(format!("stream-1-2026-11-23-05-00-00-{number:05}")))?;
+            file.write_all(&object)?;
+            // Or the disk would be busy with it in the first turns.
+            file.sync_all()?;
         }
         Ok(data)
     }

@@ -36,17 +36,17 @@ fn enrich(record: &[u8], line: &mut Vec<u8>, site: &(Arc<str>, Arc<str>)) {
 
 /// Packs every record; returns the bytes of the records.
 fn stage(records: &[Vec<u8>], site: &(Arc<str>, Arc<str>)) -> u64 {
-    let mut packer = Packer::new(PackLimits { target_bytes: TARGET_BYTES, level: LEVEL });
+    let mut packer = Packer::new(PackLimits { target_bytes: TARGET_BYTES, level: LEVEL }, 0);
     let (mut line, mut packed) = (Vec::new(), 0);
     for record in records {
         line.clear();
         enrich(record, &mut line, site);
         if packer.push(&line) == Pushed::Full {
-            packed += packer.close().map_or(0, |member| member.bytes.len());
+            packed += packer.close(None).map_or(0, |member| member.bytes.len());
             packer.push(&line);
         }
     }
-    packed += packer.close().map_or(0, |member| member.bytes.len());
+    packed += packer.close(None).map_or(0, |member| member.bytes.len());
     assert!(packed > 0);
     records.iter().map(|record| record.len() as u64).sum()
 }

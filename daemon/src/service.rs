@@ -38,6 +38,8 @@ impl Service {
         let shards = open_shards(&control, &settings.consumer.stream).await;
         let subscriptions = aws.subscriptions(settings.consumer.connections(shards))?;
         let dynamo = aws_sdk_dynamodb::Client::new(&aws.control);
+        // Applications have a lease table each.
+        let application = settings.lease_table.clone();
         let leases = LeaseTable::Dynamo(DynamoLeases::new(dynamo, settings.lease_table));
         let dead_letters = settings.pipeline.dead_letter.open(|| s3_client(aws));
         dead_letters
@@ -48,7 +50,7 @@ impl Service {
         let clients = Clients::new(&aws.control, &subscriptions, leases);
         let (consumer, feeds) =
             Consumer::connect(settings.consumer, clients, clock.clone(), random.fork()).await.map_err(remote)?;
-        let pipeline = Pipeline::new(stream, settings.pipeline, sink, dead_letters, clock, random);
+        let pipeline = Pipeline::new(application, stream, settings.pipeline, sink, dead_letters, clock, random);
         let (status, ledger) = (consumer.status(), pipeline.ledger());
         Ok(Self { consumer, feeds, pipeline, status, ledger })
     }

@@ -8,6 +8,7 @@ use crate::sink::Delivery;
 use crate::transform::{Outcome, PositionColumns, Transforms};
 use alluvial_consumer::{Ack, Batch, Kind, Record, ShardFeed};
 use alluvial_record::quota::firehose_billed_bytes;
+use alluvial_record::{MemberLabel, Position};
 use alluvial_runtime::backoff::Backoff;
 use alluvial_runtime::clock::Clock;
 use alluvial_runtime::exit::chain;
@@ -22,6 +23,8 @@ const DEAD_LETTER_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), D
 /// What all lanes of a pipeline share.
 #[derive(Debug)]
 pub(crate) struct Context {
+    /// Which of all that read the stream this is.
+    pub(crate) application: String,
     pub(crate) stream: String,
     pub(crate) transforms: Transforms,
     pub(crate) pack: PackLimits,
@@ -37,6 +40,8 @@ pub(crate) struct Context {
 struct Open {
     /// The records that the next acknowledgement covers: in the member, filtered, or rejected.
     span: Option<Ack>,
+    /// The position of the first of them.
+    first: Option<Position>,
     rows: u64,
     /// Arrival times of the rows, in milliseconds, and how many rows share each.
     arrivals: Vec<(u64, u64)>,
@@ -50,6 +55,7 @@ impl Open {
     fn cover(&mut self, ordinal: u64, record: &Record) {
         let first = self.span.map_or(ordinal, |span| span.first);
         self.span = Some(Ack { first, last: ordinal, position: record.position });
+        self.first.get_or_insert(record.position);
     }
 
     fn add_row(&mut self, row_bytes: usize, record: &Record, now: Instant) {
@@ -82,6 +88,8 @@ pub(crate) struct Lane {
     columns: Option<PositionColumns>,
     packer: Packer,
     open: Open,
+    /// The last record that was covered before those in `open`.
+    after: Option<Position>,
     in_flight: Option<InFlight>,
     line: Vec<u8>,
     random: fastrand::Rng,
@@ -96,9 +104,11 @@ impl Lane {
     ) -> Self {
         let ledger = context.ledger.shard(&feed.shard);
         let columns = context.position_columns.then(|| PositionColumns::of(feed.shard.as_str()));
-        let packer = Packer::new(context.pack);
-        let (open, in_flight, line) = (Open::default(), None, Vec::new());
-        Self { context, feed, deliveries, ledger, columns, packer, open, in_flight, line, random }
+        let label_bytes =
+            MemberLabel::max_extra_bytes(&context.application, &context.stream, feed.shard.as_str());
+        let packer = Packer::new(context.pack, label_bytes);
+        let (open, after, in_flight, line) = (Open::default(), None, None, Vec::new());
+        Self { context, feed, deliveries, ledger, columns, packer, open, after, in_flight, line, random }
     }
 
     /// Takes batches until the feed ends and all is delivered, or the feed is abandoned.
@@ -230,7 +240,9 @@ impl Lane {
 
     /// Acknowledges records that left no row.
     async fn acknowledge_rowless(&mut self) {
+        self.open.first = None;
         if let Some(span) = self.open.span.take() {
+            self.after = Some(span.position);
             // A keeper that is gone has no use for it.
             self.feed.acks.send(span).await.ok();
         }
@@ -240,10 +252,12 @@ impl Lane {
     /// single entries of a call fail.
     async fn dispatch(&mut self) -> Result<(), Abandoned> {
         self.store_rejected().await;
-        let Some(Member { bytes, row_bytes, .. }) = self.packer.close() else {
+        let label = self.label();
+        let Some(Member { bytes, row_bytes, .. }) = self.packer.close(label.as_ref()) else {
             self.acknowledge_rowless().await;
             return Ok(());
         };
+        self.after = label.map(|label| label.last);
         self.wait_for_in_flight().await?;
         let (sender, receipt) = oneshot::channel();
         let member_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -252,6 +266,20 @@ impl Lane {
         self.deliveries.send(delivery).await.map_err(|_| Abandoned)?;
         self.in_flight = Some(InFlight { receipt, open: std::mem::take(&mut self.open), member_bytes, row_bytes });
         Ok(())
+    }
+
+    /// What the open member covers.
+    fn label(&self) -> Option<MemberLabel> {
+        let (first, last) = self.open.first.zip(self.open.span.map(|span| span.position))?;
+        Some(MemberLabel {
+            application: self.context.application.clone(),
+            stream: self.context.stream.clone(),
+            shard: self.feed.shard.to_string(),
+            after: self.after,
+            first,
+            last,
+            rows: self.packer.rows(),
+        })
     }
 
     async fn wait_for_in_flight(&mut self) -> Result<(), Abandoned> {

@@ -6,10 +6,13 @@
 
 mod deflate;
 
+use alluvial_record::MemberLabel;
 use deflate::Deflate;
 
 /// Header of a member: no name, no time, no extra field, unknown system (RFC 1952, section 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// The flag of a header that an extra field follows, and where the flags are.
+const FEXTRA: (usize, u8) = (3, 1 << 2);
 /// CRC-32 and length (RFC 1952, section 2.3).
 const TRAILER_BYTES: usize = 8;
 /// The final block of a deflate stream without data, with room for a stored one.
@@ -25,14 +28,9 @@ pub struct PackLimits {
 }
 
 impl PackLimits {
-    /// Where the deflate stream of a member must end.
-    fn room_end(&self) -> usize {
-        self.target_bytes.saturating_sub(TRAILER_BYTES + FINAL_BLOCK_BYTES)
-    }
-
-    /// True when `pending` bytes after `written` ones cannot exceed the limit, however badly they compress.
-    fn fits(&self, written: usize, pending: usize) -> bool {
-        written + deflate::worst_case(pending) <= self.room_end()
+    /// Where the deflate stream of a member must end, before its header is made longer by `label_bytes`.
+    fn room_end(&self, label_bytes: usize) -> usize {
+        self.target_bytes.saturating_sub(TRAILER_BYTES + FINAL_BLOCK_BYTES + label_bytes)
     }
 }
 
@@ -63,6 +61,8 @@ pub enum Pushed {
 #[derive(Debug)]
 pub struct Packer {
     limits: PackLimits,
+    /// Bytes that are kept free for a label.
+    label_bytes: usize,
     /// Made for the first row of a member, and gone with its last: an idle shard costs no memory.
     deflate: Option<Deflate>,
     out: Vec<u8>,
@@ -74,10 +74,12 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// A packer without rows.
-    pub fn new(limits: PackLimits) -> Self {
+    /// A packer without rows, whose members have labels of up to `max_extra_bytes` (see [`MemberLabel::max_extra_bytes`];
+    /// 0 for members without).
+    pub fn new(limits: PackLimits, max_extra_bytes: usize) -> Self {
         Self {
             limits,
+            label_bytes: if max_extra_bytes > 0 { max_extra_bytes + 2 } else { 0 },
             deflate: None,
             out: HEADER.to_vec(),
             crc: crc32fast::Hasher::new(),
@@ -97,21 +99,29 @@ impl Packer {
         self.row_bytes
     }
 
+    /// Rows in the open member.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Adds a row, newline included.
     pub fn push(&mut self, row: &[u8]) -> Pushed {
         let deflate = self.deflate.get_or_insert_with(|| Deflate::new(self.limits.level));
-        if !self.limits.fits(self.out.len(), self.unflushed + row.len()) && self.unflushed > 0 {
+        let room_end = self.limits.room_end(self.label_bytes);
+        // However badly they compress.
+        let fits = |written: usize, pending: usize| written + deflate::worst_case(pending) <= room_end;
+        if !fits(self.out.len(), self.unflushed + row.len()) && self.unflushed > 0 {
             deflate.flush(&mut self.out);
             self.unflushed = 0;
         }
-        if self.limits.fits(self.out.len(), self.unflushed + row.len()) {
+        if fits(self.out.len(), self.unflushed + row.len()) {
             deflate.write(row, &mut self.out);
             self.unflushed += row.len();
             return self.taken(row);
         }
         // Only the row's compressed size can tell now.
         let alone = deflate::compress_alone(self.limits.level, row);
-        if self.out.len() + alone.len() <= self.limits.room_end() {
+        if self.out.len() + alone.len() <= room_end {
             // Deflate blocks that end on a byte may follow one another, as long as none refers to what lies before: the
             // compressor starts over, because it does not know of these.
             self.out.extend_from_slice(&alone);
@@ -128,8 +138,8 @@ impl Packer {
         Pushed::Taken
     }
 
-    /// Closes the member and starts the next; `None` when there are no rows.
-    pub fn close(&mut self) -> Option<Member> {
+    /// Closes the member, with a label if there is room for it, and starts the next; `None` when there are no rows.
+    pub fn close(&mut self, label: Option<&MemberLabel>) -> Option<Member> {
         if self.is_empty() {
             return None;
         }
@@ -139,15 +149,29 @@ impl Packer {
         // The length is kept modulo 2^32 (RFC 1952, section 2.3.1).
         let length = u32::try_from(self.row_bytes % (1 << 32)).unwrap_or(0);
         bytes.extend_from_slice(&length.to_le_bytes());
+        if let Some(label) = label {
+            self.put_label(&mut bytes, label);
+        }
         let member = Member { bytes, rows: self.rows, row_bytes: self.row_bytes };
         (self.rows, self.row_bytes, self.unflushed) = (0, 0, 0);
         Some(member)
+    }
+
+    fn put_label(&self, bytes: &mut Vec<u8>, label: &MemberLabel) {
+        let extra = label.to_extra();
+        if let Ok(length) = u16::try_from(extra.len())
+            && extra.len() + 2 <= self.label_bytes
+        {
+            bytes[FEXTRA.0] |= FEXTRA.1;
+            bytes.splice(HEADER.len()..HEADER.len(), length.to_le_bytes().into_iter().chain(extra));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alluvial_record::Position;
     use flate2::read::GzDecoder;
     use proptest::prelude::*;
     use std::io::Read as _;
@@ -160,11 +184,20 @@ mod tests {
 
     /// Packs all rows; returns the members and the rows that were refused.
     fn pack(limits: PackLimits, rows: &[Vec<u8>]) -> (Vec<Member>, Vec<Vec<u8>>) {
-        let (mut packer, mut members, mut refused) = (Packer::new(limits), Vec::new(), Vec::new());
+        let (mut packer, mut members, mut refused) = (Packer::new(limits, 200), Vec::new(), Vec::new());
+        let label = |rows| MemberLabel {
+            application: "a".into(),
+            stream: "s".into(),
+            shard: "shardId-0".into(),
+            after: None,
+            first: Position::of("1".parse().unwrap()),
+            last: Position::of("2".parse().unwrap()),
+            rows,
+        };
         for row in rows {
             let mut pushed = packer.push(row);
             if pushed == Pushed::Full {
-                members.extend(packer.close());
+                members.extend(packer.close(Some(&label(packer.rows()))));
                 pushed = packer.push(row);
             }
             assert_ne!(pushed, Pushed::Full, "an empty member is never full");
@@ -172,7 +205,11 @@ mod tests {
                 refused.push(row.clone());
             }
         }
-        members.extend(packer.close());
+        members.extend(packer.close(Some(&label(packer.rows()))));
+        for member in &members {
+            let found = GzDecoder::new(&member.bytes[..]).header().and_then(|header| header.extra().map(<[u8]>::to_vec));
+            assert_eq!(MemberLabel::from_extra(&found.unwrap()), Some(label(member.rows)));
+        }
         (members, refused)
     }
 
@@ -220,13 +257,13 @@ mod tests {
 
     #[test]
     fn an_empty_packer_closes_to_nothing() {
-        assert_eq!(Packer::new(PackLimits { target_bytes: 1_000, level: 1 }).close(), None);
+        assert_eq!(Packer::new(PackLimits { target_bytes: 1_000, level: 1 }, 0).close(None), None);
     }
 
     proptest! {
         #[test]
         fn no_member_exceeds_its_limit_and_every_row_comes_back(
-            target in 300_usize..20_000,
+            target in 600_usize..20_000,
             level in 1_u32..=9,
             sizes in proptest::collection::vec((0_usize..6_000, any::<bool>(), any::<u64>()), 0..60),
         ) {

@@ -32,8 +32,10 @@ pub enum PipelineError {
 }
 
 impl Pipeline {
-    /// A pipeline for the records of `stream`.
+    /// A pipeline for the records of `stream`. Members are labelled with it and with `application`, by which all that
+    /// read the stream are told apart.
     pub fn new(
+        application: impl Into<String>,
         stream: impl Into<String>,
         limits: PipelineLimits,
         sink: FirehoseSink,
@@ -42,6 +44,7 @@ impl Pipeline {
         random: fastrand::Rng,
     ) -> Self {
         let context = Arc::new(Context {
+            application: application.into(),
             stream: stream.into(),
             transforms: limits.transforms,
             pack: limits.pack,

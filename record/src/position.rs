@@ -31,6 +31,17 @@ impl fmt::Display for Position {
     }
 }
 
+impl Position {
+    /// Reads what it displays: a sequence number, and a sub-sequence number behind `/` where that is not 0.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (sequence, sub_sequence) = match text.split_once('/') {
+            Some((sequence, sub)) => (sequence, sub.parse().ok()?),
+            None => (text, 0),
+        };
+        Some(Self { sequence: sequence.parse().ok()?, sub_sequence })
+    }
+}
+
 /// How far a shard has been processed, as the lease table of the Kinesis Client Library writes it.
 ///
 /// Source: `ExtendedSequenceNumber` and `SentinelCheckpoint` of the Kinesis Client Library. The sub-sequence number of

@@ -29,6 +29,7 @@ fn bench_behind(gate: DeliveryGate, transforms: serde_json::Value, position_colu
     let dead = tempfile::tempdir().unwrap();
     let settings = serde_json::from_value::<Vec<crate::TransformSettings>>(transforms).unwrap();
     let context = Arc::new(Context {
+        application: "app".into(),
         stream: "s".into(),
         transforms: Transforms::check(&settings, Path::new(".")).unwrap(),
         pack: PackLimits { target_bytes: 20_000, level: 1 },
@@ -119,6 +120,32 @@ async fn a_member_follows_only_after_the_one_before_it_was_accepted() {
     assert_eq!(last, Some(19));
     assert_eq!(all.lines().collect::<Vec<_>>(), borrowed, "every row, in order");
     bench.lane.await.unwrap();
+}
+
+fn label(delivery: &Delivery) -> MemberLabel {
+    let member = flate2::read::GzDecoder::new(&delivery.bytes[..]);
+    let label = member.header().and_then(|header| MemberLabel::from_extra(header.extra()?));
+    label.expect("a label")
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_cover_every_record_and_leave_nothing_between() {
+    let mut bench = bench(serde_json::json!([{"type": "filter", "field": "keep", "equals": true}]));
+    let (row, none) = ("{\"keep\":true}", "{\"keep\":false}");
+    let mut labels = Vec::new();
+    for (first, payloads) in [(0, vec![none, row, row, none]), (4, vec![none, none]), (6, vec![none, row])] {
+        bench.batches.send(batch(first, &payloads)).await.unwrap();
+        if payloads.contains(&row) {
+            let delivery = bench.deliveries.recv().await.unwrap();
+            labels.push(label(&delivery));
+            delivery.receipt.send(()).unwrap();
+        }
+        bench.acks.recv().await.unwrap();
+    }
+    let told = |label: &MemberLabel| (label.after, label.first, label.last, label.rows);
+    assert_eq!(told(&labels[0]), (None, at(0), at(3), 2));
+    assert_eq!(told(&labels[1]), (Some(at(5)), at(6), at(7), 1));
+    assert_eq!((&*labels[0].application, &*labels[0].stream, &*labels[0].shard), ("app", "s", "a"));
 }
 
 #[tokio::test(start_paused = true)]
