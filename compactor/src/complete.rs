@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::job::{self, Job, ObjectRead, Reading, Written};
 use crate::ledger::Ledger;
 use crate::manifest::{ConsumedInput, Manifest};
+use crate::members::{self, Marked};
 use crate::partition::Levels;
 use crate::plan::Plan;
 use crate::report::{LISTED_LOSSES, LossReport, Phase, Progress, Report};
@@ -25,6 +26,8 @@ pub(crate) async fn complete(
     written: Option<Written>,
     progress: &impl Fn(Progress),
 ) -> Result<Report, Error> {
+    // First of all: of equal rows, the first must not be one whose member is left out.
+    let members = if job.recipe.dedupe_members { members::mark(&mut reading.units, &plan.covered) } else { Marked::default() };
     if !job.recipe.dedupe.is_empty() {
         reading = mark_duplicates(reading, job.spool.clone(), job.set_bytes).await?;
     }
@@ -36,11 +39,13 @@ pub(crate) async fn complete(
     progress(Progress::begun(Phase::Committing));
     let levels = Levels::beside(&plan.recipe.partition_by, &reading.schema);
     let table = TableSchema::new(&reading.schema, levels.names());
-    let manifest = manifest(plan, &reading, &written, table.clone(), duplicates);
+    let mut manifest = manifest(plan, &reading, &written, table.clone(), duplicates);
+    manifest.covered = members.covered;
     let mut report = report(job, plan, &reading, &written, &manifest);
     report.partition_columns.clone_from(&table.partitions);
     report.warnings = table.warnings();
     report.warnings.extend(misnamed(plan, &reading));
+    (report.duplicate_members, report.overlapping_members) = (members.dropped, members.overlapping);
     report.schema_changes = ledger.table().map(|earlier| earlier.changes(&table)).unwrap_or_default();
     commit::commit(&job.destination, ledger, plan, &written.staged, &manifest).await?;
     Ok(report)

@@ -42,7 +42,7 @@ pub(crate) fn append_keys(batch: &Batch, fields: &[FieldPath], keys: &mut Vec<u8
     }
 }
 
-/// Marks the rows that are left out, in all row groups that have keys. Takes about `memory_bytes`. To be called on a
+/// Marks the rows that are left out, beside those that are already, in all row groups that have keys. Takes about `memory_bytes`. To be called on a
 /// thread that may block.
 ///
 /// # Errors
@@ -59,6 +59,9 @@ pub(crate) fn mark(units: &mut [UnitRead], spool: &Spool, memory_bytes: usize) -
             let Some(blob) = &fragment.keys else { continue };
             let keys = spool.get(blob)?;
             for (row, key) in (0u32..).zip(keys.chunks_exact(KEY)) {
+                if fragment.dropped.binary_search(&row).is_ok() {
+                    continue;
+                }
                 let Ok(key) = <[u8; KEY]>::try_from(key) else { continue };
                 let [a, b, c, d, ..] = key;
                 let is_part = u64::from(u32::from_le_bytes([a, b, c, d])) % parts == part;
@@ -70,6 +73,7 @@ pub(crate) fn mark(units: &mut [UnitRead], spool: &Spool, memory_bytes: usize) -
     }
     let all = units.iter_mut().flat_map(|unit| &mut unit.fragments);
     for (fragment, mut rows) in all.zip(dropped) {
+        rows.extend_from_slice(&fragment.dropped);
         rows.sort_unstable();
         fragment.dropped = Arc::from(rows);
         fragment.keys = None;
@@ -122,6 +126,7 @@ mod tests {
                 table: Table::default(),
                 has_overflow: false,
                 place: Arc::new([]),
+                members: Vec::new(),
                 keys: Some(spool.put(keys(rows, &["k"]).concat()).expect("kept")),
                 dropped: Arc::new([]),
             };

@@ -9,6 +9,7 @@ mod ahead;
 mod builder;
 mod crew;
 mod feed;
+mod labels;
 mod route;
 mod units;
 mod work;
@@ -22,6 +23,7 @@ use self::ahead::Part;
 use self::crew::Crew;
 use crate::columns::{Schema, Table};
 use crate::error::Error;
+use crate::members::SeenMember;
 use crate::partition::{Levels, PartitionBy};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
@@ -74,6 +76,8 @@ pub(crate) struct UnitRead {
     pub(crate) quarantine: Vec<Blob>,
     /// In the plan's order.
     pub(crate) objects: Vec<ObjectRead>,
+    /// Those that have labels, where these are asked for.
+    pub(crate) members: Vec<SeenMember>,
     pub(crate) quarantined_rows: u64,
     pub(crate) replaced: u64,
     /// Rows of which something has no place in the schema that was given, and is in the overflow.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::manifest::{self, Intent, Manifest};
+use crate::members::Covered;
 use crate::parts;
 use crate::plan::{self, Plan, Taken};
 use crate::store::{Store, Version};
@@ -92,6 +93,11 @@ impl Ledger {
             })
         });
         consumed.chain(self.pending.values().flat_map(Plan::taken))
+    }
+
+    /// What labelled members of done plans cover.
+    pub(crate) fn covered(&self) -> Covered {
+        self.done().into_iter().fold(Covered::default(), |all, manifest| all.with(&manifest.covered))
     }
 
     /// The table that the files of all done plans make.

@@ -78,6 +78,7 @@ mod ledger;
 mod list;
 mod location;
 mod manifest;
+mod members;
 mod outlet;
 mod partition;
 mod parts;

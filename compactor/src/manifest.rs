@@ -1,5 +1,6 @@
 //! What a destination says about itself: JSON files whose keys are a contract.
 
+use crate::members::Covered;
 use crate::table::TableSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub(crate) struct Manifest {
     /// Where the quarantined rows are, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quarantine: Option<String>,
+    /// Which records the labelled members of the inputs cover, where repeated ones are left out.
+    #[serde(default, skip_serializing_if = "Covered::is_empty")]
+    pub(crate) covered: Covered,
     pub(crate) files: Vec<OutputFile>,
     pub(crate) inputs: Vec<ConsumedInput>,
 }

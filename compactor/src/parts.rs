@@ -7,6 +7,7 @@ use crate::columns::Table;
 use crate::error::Error;
 use crate::job::{Job, ObjectRead, UnitRead};
 use crate::ledger;
+use crate::members::{MemberRows, SeenMember};
 use crate::outlet;
 use crate::partition::Place;
 use crate::plan::Plan;
@@ -14,6 +15,7 @@ use crate::row_groups::Fragment;
 use crate::shard::Shard;
 use crate::spool::{Blob, Part};
 use crate::store::{Object, Store};
+use alluvial_record::MemberLabel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 pub(crate) const FOLDER: &str = "_work";
 
 /// The version of these files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a share is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ struct UnitRecord {
     fragments: Vec<FragmentRecord>,
     quarantine: Vec<Span>,
     objects: Vec<ObjectRead>,
+    /// Their extra fields, and whether they are whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    members: Vec<(String, bool)>,
     quarantined_rows: u64,
     replaced: u64,
     unfit: u64,
@@ -60,6 +65,8 @@ struct FragmentRecord {
     place: Place,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<Span>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    members: Vec<MemberRows>,
 }
 
 /// The next bytes of the parts.
@@ -133,14 +140,15 @@ fn record(
     let fragments = unit.fragments.into_iter().map(|fragment| {
         let span = append(&fragment.blob)?;
         let keys = fragment.keys.as_ref().map(&mut *append).transpose()?;
-        let Fragment { rows, table, has_overflow, place, .. } = fragment;
-        Ok(FragmentRecord { span, rows, table: tables.index(table), has_overflow, place, keys })
+        let Fragment { rows, table, has_overflow, place, members, .. } = fragment;
+        Ok(FragmentRecord { span, rows, table: tables.index(table), has_overflow, place, keys, members })
     });
     Ok(UnitRecord {
         fragments: fragments.collect::<Result<_, Error>>()?,
         quarantine: unit.quarantine.iter().map(append).collect::<Result<_, Error>>()?,
         table: tables.index(unit.table),
         objects: unit.objects,
+        members: unit.members.iter().map(|member| (member.label.to_text(), member.whole)).collect(),
         quarantined_rows: unit.quarantined_rows,
         replaced: unit.replaced,
         unfit: unit.unfit,
@@ -221,13 +229,18 @@ async fn read_share(store: &Store, plan: &Plan, shard: Shard) -> Result<Vec<Unit
     let table = |at: usize| record.tables.get(at).cloned().ok_or_else(|| wrong("a table is missing"));
     let units = record.units.into_iter().map(|unit| {
         let fragments = unit.fragments.into_iter().map(|fragment| {
-            let FragmentRecord { span, rows, has_overflow, place, keys, .. } = fragment;
+            let FragmentRecord { span, rows, has_overflow, place, keys, members, .. } = fragment;
             let (table, dropped) = (table(fragment.table)?, Arc::new([]));
             let (blob, keys) = (blob(span), keys.map(&mut blob));
-            Ok(Fragment { blob, rows, table, has_overflow, place, keys, dropped })
+            Ok(Fragment { blob, rows, table, has_overflow, place, keys, members, dropped })
         });
         let fragments = fragments.collect::<Result<_, Error>>()?;
+        let members = unit.members.into_iter().map(|(text, whole)| {
+            let label = MemberLabel::from_text(&text).ok_or_else(|| wrong("a member's label is damaged"))?;
+            Ok(SeenMember { label, whole })
+        });
         Ok(UnitRead {
+            members: members.collect::<Result<_, Error>>()?,
             fragments,
             quarantine: unit.quarantine.into_iter().map(&mut blob).collect(),
             table: table(unit.table)?,

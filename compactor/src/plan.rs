@@ -4,7 +4,9 @@
 //! objects are taken is the union of all plans, so that none is taken twice.
 
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::manifest;
+use crate::members::Covered;
 use crate::partition::Hour;
 use crate::recipe::Recipe;
 use crate::store::{Object, Store};
@@ -19,7 +21,7 @@ pub(crate) const FOLDER: &str = "_plans";
 
 /// The version of a plan's file. What it says decides every byte of the output, so that a program which would make
 /// other bytes of it must have another version.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Objects that are compacted together.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) recipe: Recipe,
     /// By partition, then by name.
     pub(crate) inputs: Vec<Input>,
+    /// What labelled members of earlier plans cover, where repeated ones are left out.
+    pub(crate) covered: Covered,
 }
 
 /// An object, and where its rows go.
@@ -60,6 +64,8 @@ struct PlanFile {
     source: String,
     recipe: Recipe,
     inputs: Vec<InputFile>,
+    #[serde(default, skip_serializing_if = "Covered::is_empty")]
+    covered: Covered,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,7 +106,15 @@ impl Plan {
         let mut inputs: Vec<Input> =
             objects.into_iter().map(|object| Input { hour: Hour::of_key(&object.uri), object }).collect();
         inputs.sort_by(|a, b| (a.hour, &a.object.uri).cmp(&(b.hour, &b.object.uri)));
-        Self { number, id: identify(number, &inputs), source, recipe, inputs }
+        Self { number, id: identify(number, &inputs), source, recipe, inputs, covered: Covered::default() }
+    }
+
+    /// Leaves out, if the recipe says so, the members that the plans of `ledger` have, as far as they are done.
+    pub(crate) fn after(mut self, ledger: &Ledger) -> Self {
+        if self.recipe.dedupe_members {
+            self.covered = ledger.covered();
+        }
+        self
     }
 
     /// The name of the plan of this number, below the destination.
@@ -150,6 +164,7 @@ impl Plan {
             source: self.source.clone(),
             recipe: self.recipe.clone(),
             inputs: self.inputs.iter().map(input).collect(),
+            covered: self.covered.clone(),
         })
     }
 
@@ -174,7 +189,8 @@ impl Plan {
             etag: input.etag,
             modified: input.modified_ns.map(|ns| UNIX_EPOCH + Duration::from_nanos(ns)),
         });
-        let plan = Self::new(file.number, file.source, file.recipe, objects.collect());
+        let mut plan = Self::new(file.number, file.source, file.recipe, objects.collect());
+        plan.covered = file.covered;
         if plan.id != file.plan {
             return Err(broken(serde::de::Error::custom(format!("its inputs are not those of plan {}", file.plan))));
         }
@@ -269,7 +285,7 @@ pub(crate) mod tests {
         assert_eq!(Plan::from_json(&text, "p").expect("a plan"), plan);
         let changed = String::from_utf8(text).expect("UTF-8").replace("/raw/a", "/raw/b");
         assert!(matches!(Plan::from_json(changed.as_bytes(), "p"), Err(Error::Manifest { .. })));
-        let newer = changed.replace("\"format\": 1", "\"format\": 9");
+        let newer = changed.replace("\"format\": 2", "\"format\": 9");
         assert!(matches!(Plan::from_json(newer.as_bytes(), "p"), Err(Error::Usage(_))));
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Recipe {
     pub(crate) byte_stream_split: bool,
     #[serde(default, with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub(crate) dedupe: Vec<FieldPath>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dedupe_members: bool,
     pub(crate) max_row_bytes: usize,
     pub(crate) max_depth: usize,
     pub(crate) max_columns: usize,
@@ -67,6 +69,7 @@ impl Recipe {
             bloom: settings.bloom.clone(),
             byte_stream_split: settings.byte_stream_split,
             dedupe: settings.dedupe.clone(),
+            dedupe_members: settings.dedupe_members,
             max_row_bytes: settings.max_row_bytes,
             max_depth: settings.max_depth,
             max_columns: settings.max_columns,
@@ -116,6 +119,7 @@ mod tests {
         settings.schema = Some(FixedSchema::parse("a bigint, b struct<c:decimal(9,2)>").expect("a schema"));
         settings.mismatch = Mismatch::Quarantine;
         settings.dedupe = vec!["_shard".parse().expect("a field")];
+        settings.dedupe_members = true;
         let recipe = Recipe::of(&settings);
         let text = serde_json::to_string(&recipe).expect("JSON");
         assert_eq!(serde_json::from_str::<Recipe>(&text).expect("a recipe"), recipe);

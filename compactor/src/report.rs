@@ -33,6 +33,10 @@ pub struct Report {
     pub rows: u64,
     /// Rows that were left out, as they came before in the plan.
     pub duplicate_rows: u64,
+    /// Labelled gzip members that were left out, as others have their records.
+    pub duplicate_members: u64,
+    /// Labelled gzip members of which others have some records, and it is not known which: their rows are in the files.
+    pub overlapping_members: u64,
     /// Bytes of the objects.
     pub bytes_in: u64,
     /// Bytes of JSON text in them.
@@ -101,6 +105,8 @@ impl Report {
         self.members += earlier.members;
         self.rows += earlier.rows;
         self.duplicate_rows += earlier.duplicate_rows;
+        self.duplicate_members += earlier.duplicate_members;
+        self.overlapping_members += earlier.overlapping_members;
         self.bytes_in += earlier.bytes_in;
         self.bytes_json += earlier.bytes_json;
         self.bytes_out += earlier.bytes_out;

@@ -15,6 +15,7 @@ use crate::columns::{self, Batch, Schema, Table};
 use crate::dedupe::append_keys;
 use crate::error::Error;
 use crate::field_path::FieldPath;
+use crate::members::{MemberRows, add_rows};
 use crate::partition::Place;
 use crate::recipe::Recipe;
 use crate::spool::{Blob, Spool};
@@ -44,6 +45,8 @@ pub(crate) struct Fragment {
     pub(crate) place: Place,
     /// By which rows are told apart, where that is asked for.
     pub(crate) keys: Option<Blob>,
+    /// Which members the rows are of, where that is asked for.
+    pub(crate) members: Vec<MemberRows>,
     /// Rows that are left out, in order.
     pub(crate) dropped: Arc<[u32]>,
 }
@@ -75,6 +78,7 @@ struct Open {
     table: Table,
     has_overflow: bool,
     keys: Vec<u8>,
+    members: Vec<MemberRows>,
 }
 
 impl FragmentWriter {
@@ -82,8 +86,8 @@ impl FragmentWriter {
         Self { recipe, spool, place, open: None }
     }
 
-    /// Appends a batch. Returns row groups that are complete by that.
-    pub(crate) fn write(&mut self, batch: Batch) -> Result<Vec<Fragment>, Error> {
+    /// Appends a batch, whose rows are of these members. Returns row groups that are complete by that.
+    pub(crate) fn write(&mut self, batch: Batch, members: &[MemberRows]) -> Result<Vec<Fragment>, Error> {
         let mut done = Vec::new();
         let alike = |open: &Open| open.has_overflow == batch.has_overflow && open.table.is_stored_like(&batch.table);
         if !self.open.as_ref().is_some_and(alike) {
@@ -97,12 +101,14 @@ impl FragmentWriter {
                 table: Table::default(),
                 has_overflow: batch.has_overflow,
                 keys: Vec::new(),
+                members: Vec::new(),
             }),
         };
         open.writer.write(&batch)?;
         if !self.recipe.dedupe.is_empty() {
             append_keys(&batch, &self.recipe.dedupe, &mut open.keys);
         }
+        members.iter().for_each(|rows| add_rows(&mut open.members, *rows));
         open.rows += batch.columns.num_rows() as u64;
         open.table = batch.table;
         let full = open.writer.bytes() >= self.recipe.group_bytes;
@@ -115,11 +121,11 @@ impl FragmentWriter {
     /// Completes the row group that is open, if there is one.
     pub(crate) fn close(&mut self) -> Result<Option<Fragment>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
-        let Open { writer, rows, table, has_overflow, keys } = open;
+        let Open { writer, rows, table, has_overflow, keys, members } = open;
         let blob = self.spool.put(writer.close()?)?;
         let keys = if self.recipe.dedupe.is_empty() { None } else { Some(self.spool.put(keys)?) };
         let (place, dropped) = (self.place.clone(), Arc::new([]));
-        Ok(Some(Fragment { blob, rows, table, has_overflow, place, keys, dropped }))
+        Ok(Some(Fragment { blob, rows, table, has_overflow, place, keys, members, dropped }))
     }
 
     /// Bytes of memory that the open row group takes, about.

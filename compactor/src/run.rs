@@ -90,7 +90,7 @@ impl<P: Fn(Progress) + Send + Sync> Run<'_, P> {
                 return Ok((report.unwrap_or_else(nothing), skipped));
             }
             let source = self.source.uri("");
-            let plan = Plan::new(ledger.last + 1, source, Recipe::of(self.settings), free);
+            let plan = Plan::new(ledger.last + 1, source, Recipe::of(self.settings), free).after(ledger);
             if commit::propose(&self.destination, &plan).await? {
                 let done = self.finish(ledger, plan).await?;
                 return Ok((add(report, done), skipped));

@@ -57,6 +57,9 @@ pub struct Settings {
     /// Of the rows of a plan with the same values of these fields, compared as text, all but the first are left out; rows
     /// without any of them are kept. Nothing leaves nothing out.
     pub dedupe: Vec<FieldPath>,
+    /// Of gzip members that `alluvial` has labelled, those are left out whose records others have, in this plan or in
+    /// those before it. It takes 200 bytes of memory a member.
+    pub dedupe_members: bool,
     /// JSON bytes of one row, at most 256 MiB; a longer one is quarantined. Memory holds one such row a thread.
     pub max_row_bytes: usize,
     /// Objects and arrays within each other in one row; a deeper row is quarantined.
@@ -154,6 +157,7 @@ impl Settings {
             bloom: Vec::new(),
             byte_stream_split: false,
             dedupe: Vec::new(),
+            dedupe_members: false,
             max_row_bytes: 64 * MIB,
             max_depth: 128,
             max_columns: 10_000,

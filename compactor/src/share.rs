@@ -126,7 +126,7 @@ pub async fn plan(settings: &Settings, s3: Option<Client>, shards: u32) -> Resul
         if free.is_empty() {
             return Ok(planned(None, false, skipped));
         }
-        let plan = Plan::new(ledger.last + 1, root.clone(), Recipe::of(settings), free);
+        let plan = Plan::new(ledger.last + 1, root.clone(), Recipe::of(settings), free).after(&ledger);
         if commit::propose(&store, &plan).await? {
             return Ok(planned(Some(&plan), false, skipped));
         }

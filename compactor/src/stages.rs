@@ -97,7 +97,7 @@ impl Stages {
         let mut writer = FragmentWriter::new(Arc::clone(&self.recipe), self.spool.clone(), Arc::new([]));
         let mut bytes = 0;
         for Columns(batch) in columns {
-            let done = writer.write(batch.clone())?;
+            let done = writer.write(batch.clone(), &[])?;
             bytes += done.iter().map(|group| group.blob.len() as u64).sum::<u64>();
         }
         Ok(bytes + writer.close()?.map_or(0, |group| group.blob.len() as u64))

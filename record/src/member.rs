@@ -39,15 +39,20 @@ impl MemberLabel {
     /// Its data is a text of seven fields with NUL between them: application, stream, shard, after (or nothing), first,
     /// last, rows. Positions are decimal sequence numbers, with `/` and a sub-sequence number where that is not 0.
     pub fn to_extra(&self) -> Vec<u8> {
-        let Self { application, stream, shard, after, first, last, rows } = self;
-        let after = after.map(|after| after.to_string()).unwrap_or_default();
-        let text = format!("{application}\0{stream}\0{shard}\0{after}\0{first}\0{last}\0{rows}");
+        let text = self.to_text();
         // Names have at most 128 characters, and numbers 78 digits.
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
         let mut extra = IDENTIFIER.to_vec();
         extra.extend_from_slice(&length.to_le_bytes());
         extra.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
         extra
+    }
+
+    /// The label as a text: see [`MemberLabel::to_extra`].
+    pub fn to_text(&self) -> String {
+        let Self { application, stream, shard, after, first, last, rows } = self;
+        let after = after.map(|after| after.to_string()).unwrap_or_default();
+        format!("{application}\0{stream}\0{shard}\0{after}\0{first}\0{last}\0{rows}")
     }
 
     /// Bytes of the extra field of any label with these names, at most.
@@ -67,7 +72,8 @@ impl MemberLabel {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    /// Reads what [`MemberLabel::to_text`] has written.
+    pub fn from_text(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split('\0').collect();
         let [application, stream, shard, after, first, last, rows] = <[&str; FIELDS]>::try_from(fields).ok()?;
         let label = Self {

@@ -24,6 +24,10 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_delimiter = ',', value_name = "FIELD", num_args = 0.., require_equals = true,
         default_missing_value = "_shard,_sequence,_sub_sequence")]
     dedupe: Vec<String>,
+    /// Leave out gzip members whose records others have, in this run or in those before it, by the labels that the
+    /// daemon gives them. Streams of one name, from several accounts or regions, need applications of several names
+    #[arg(long)]
+    dedupe_members: bool,
     /// Split the bytes of doubles where that is smaller. Spark's vectorised reader cannot read such columns
     #[arg(long)]
     byte_stream_split: bool,
@@ -42,6 +46,7 @@ impl LayoutArgs {
         settings.sort = self.sort.iter().map(|by| by.parse()).collect::<Result<_, _>>()?;
         settings.bloom = self.bloom.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
         settings.dedupe = self.dedupe.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
+        settings.dedupe_members = self.dedupe_members;
         settings.byte_stream_split = self.byte_stream_split;
         settings.write_partition_columns = self.write_partition_columns;
         Ok(())

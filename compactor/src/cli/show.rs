@@ -29,6 +29,13 @@ pub(crate) fn summary(report: &Report) -> String {
     if report.duplicate_rows > 0 {
         writeln!(text, "  duplicates   {} rows that came before, left out", report.duplicate_rows).ok();
     }
+    if report.duplicate_members > 0 {
+        writeln!(text, "  repeated     {} gzip members whose records others have, left out", report.duplicate_members).ok();
+    }
+    if report.overlapping_members > 0 {
+        let members = report.overlapping_members;
+        writeln!(text, "  overlapping  {members} gzip members have some records of others; --dedupe tells rows apart").ok();
+    }
     if report.unfit_rows > 0 {
         let rows = report.unfit_rows;
         writeln!(text, "  overflow     {rows} rows with values that the schema has no place for, see _overflow").ok();

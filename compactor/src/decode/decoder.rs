@@ -105,6 +105,8 @@ pub(crate) struct Decoder {
     crc: crc32fast::Hasher,
     member_start: u64,
     member_text: u64,
+    /// The extra field of the segment's header.
+    extra: Vec<u8>,
     /// Bytes of input below which a try to inflate a member as a whole is in vain, as far as the last one tells.
     wanted: usize,
     /// Compressed bytes of the last member that was inflated as a whole.
@@ -118,10 +120,18 @@ pub(crate) struct Decoder {
     doubt: Option<MemberFault>,
     /// Damage whose end is not known yet.
     loss: Option<(u64, MemberFault)>,
-    /// Of a member that seems to be cut by the object's end, the text up to there and how much of it counts.
-    salvage: Option<(Vec<u8>, usize)>,
+    /// Of a member that seems to be cut by the object's end.
+    salvage: Option<Salvage>,
     attempts: u32,
     found: VecDeque<Found>,
+}
+
+/// What there is of a member.
+struct Salvage {
+    text: Vec<u8>,
+    /// How much of it counts.
+    length: usize,
+    extra: Vec<u8>,
 }
 
 impl Decoder {
@@ -144,6 +154,7 @@ impl Decoder {
             crc: crc32fast::Hasher::new(),
             member_start: 0,
             member_text: 0,
+            extra: Vec::new(),
             wanted: 0,
             last_whole: 0,
             head: Vec::new(),
@@ -188,6 +199,11 @@ impl Decoder {
     /// The text of an [`Event::Inflated`].
     pub(crate) fn text(&self, length: usize) -> &[u8] {
         &self.out[..length]
+    }
+
+    /// The extra field of the segment that the last [`Event::Start`] began.
+    pub(crate) fn extra(&self) -> &[u8] {
+        &self.extra
     }
 
     /// The next event, or none until more bytes are pushed.
@@ -290,6 +306,7 @@ impl Decoder {
         }
         self.begun = true;
         self.state = State::Plain;
+        self.extra.clear();
         Ok(Found::Start { offset: self.position(), plain: true })
     }
 
@@ -313,11 +330,11 @@ impl Decoder {
         }
         let end = self.base + self.buffer.len() as u64;
         let Some(loss) = self.end_loss(end) else { return };
-        let Some((text, length)) = self.salvage.take() else {
+        let Some(Salvage { text, length, extra }) = self.salvage.take() else {
             self.found.push_back(Found::Lost(loss));
             return;
         };
-        self.out = text;
+        (self.out, self.extra) = (text, extra);
         self.found.extend([
             Found::Start { offset: loss.from, plain: false },
             Found::Inflated(length),

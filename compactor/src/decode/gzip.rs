@@ -64,6 +64,15 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     if bytes.len() < end { more(bytes) } else { Ok(Some(end)) }
 }
 
+/// The extra field of a header that is all there.
+pub(super) fn extra(header: &[u8]) -> &[u8] {
+    if header.get(3).is_none_or(|flags| flags & FEXTRA == 0) {
+        return &[];
+    }
+    let Some(&[low, high]) = header.get(FIXED..FIXED + 2) else { return &[] };
+    header.get(FIXED + 2..FIXED + 2 + usize::from(u16::from_le_bytes([low, high]))).unwrap_or_default()
+}
+
 fn more(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     if bytes.len() > MAX_HEADER { Err("longer than 128 KiB") } else { Ok(None) }
 }
@@ -91,6 +100,8 @@ mod tests {
         for short in 0..10 + 2 + 300 + 2 + 4 {
             assert_eq!(header(&member[..short]), Ok(None), "{short} bytes");
         }
+        assert_eq!(extra(&member), [7; 300]);
+        assert!(extra(&written(GzBuilder::new().filename("a"))).is_empty());
     }
 
     #[test]

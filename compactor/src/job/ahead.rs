@@ -98,7 +98,7 @@ pub(crate) async fn read_and_write(
 /// Whether files can be made of row groups in the order in which they are read, and named before all are.
 fn is_possible(recipe: &Recipe) -> bool {
     let by_rows = recipe.partition_by.iter().any(|by| PartitionBy::column(by).is_some());
-    recipe.sort.is_empty() && recipe.dedupe.is_empty() && !by_rows
+    recipe.sort.is_empty() && recipe.dedupe.is_empty() && !recipe.dedupe_members && !by_rows
 }
 
 /// Writes files from the parts of units, in the plan's order.

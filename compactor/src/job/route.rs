@@ -6,6 +6,7 @@
 
 use crate::columns::Batch;
 use crate::error::Error;
+use crate::members::{MemberRows, add_rows};
 use crate::partition::{Place, Placer};
 use crate::recipe::Recipe;
 use crate::row_groups::{Fragment, FragmentWriter};
@@ -35,10 +36,10 @@ impl Router {
         Self { recipe: Arc::clone(recipe), spool, placer, by_rows, open: BTreeMap::new(), untold: 0 }
     }
 
-    /// Appends a batch. Returns row groups that are complete by that.
-    pub(super) fn write(&mut self, batch: Batch) -> Result<Vec<Fragment>, Error> {
+    /// Appends a batch, whose rows are of these members. Returns row groups that are complete by that.
+    pub(super) fn write(&mut self, batch: Batch, members: &[MemberRows]) -> Result<Vec<Fragment>, Error> {
         if !self.by_rows {
-            return self.write_to(&self.placer.place(&[]), batch);
+            return self.write_to(&self.placer.place(&[]), batch, members);
         }
         let mut done = Vec::new();
         for (place, rows) in self.places(&batch) {
@@ -46,19 +47,20 @@ impl Router {
                 self.untold += rows.len() as u64;
             }
             let whole = rows.len() == batch.columns.num_rows();
+            let members = pick(members, &rows);
             let part = if whole { batch.clone() } else { batch.pick(&UInt32Array::from(rows))? };
-            done.extend(self.write_to(&place, part)?);
+            done.extend(self.write_to(&place, part, &members)?);
             done.extend(self.make_room()?);
         }
         Ok(done)
     }
 
-    fn write_to(&mut self, place: &Place, batch: Batch) -> Result<Vec<Fragment>, Error> {
+    fn write_to(&mut self, place: &Place, batch: Batch, members: &[MemberRows]) -> Result<Vec<Fragment>, Error> {
         let writer = self
             .open
             .entry(place.clone())
             .or_insert_with(|| FragmentWriter::new(Arc::clone(&self.recipe), self.spool.clone(), place.clone()));
-        writer.write(batch)
+        writer.write(batch, members)
     }
 
     /// The rows of every place that the batch has rows of.
@@ -122,6 +124,22 @@ impl Router {
     }
 }
 
+/// The members of some of the rows, which are in order.
+fn pick(members: &[MemberRows], rows: &[u32]) -> Vec<MemberRows> {
+    let (mut picked, mut end, mut rows) = (Vec::new(), 0, rows.iter().peekable());
+    for run in members {
+        end += run.rows;
+        let mut count = 0;
+        while rows.next_if(|row| **row < end).is_some() {
+            count += 1;
+        }
+        if count > 0 {
+            add_rows(&mut picked, MemberRows { rows: count, ..*run });
+        }
+    }
+    picked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +180,7 @@ mod tests {
                 2 => format!("{{\"site\":\"\",\"n\":{n}}}"),
                 _ => format!("{{\"n\":{n}}}"),
             });
-            done.extend(router.write(batch(rows)).expect("row groups"));
+            done.extend(router.write(batch(rows), &[]).expect("row groups"));
         }
         done.extend(router.close().expect("row groups"));
         let expected = [("", 75), ("-", 75), ("0", 25), ("1", 25), ("2", 25), ("a", 75)];
@@ -176,7 +194,7 @@ mod tests {
         let mut done = Vec::new();
         for from in [0, 500] {
             done.extend(
-                router.write(batch((from..from + 1000).map(|n| format!("{{\"n\":{n}}}")))).expect("row groups"),
+                router.write(batch((from..from + 1000).map(|n| format!("{{\"n\":{n}}}"))), &[]).expect("row groups"),
             );
             assert!(router.open.len() <= MAX_OPEN);
         }
@@ -190,8 +208,17 @@ mod tests {
     fn times_of_one_hour_are_one_partition_in_the_order_of_their_rows() {
         let mut router = router("at:hour", 512 << 20);
         let rows = (0..600).map(|n| format!("{{\"at\":\"2026-11-23T{:02}:{:02}:00Z\",\"n\":{n}}}", 5 + n % 2, n % 60));
-        router.write(batch(rows)).expect("row groups");
+        router.write(batch(rows), &[]).expect("row groups");
         let done = router.close().expect("row groups");
         assert_eq!(counts(&done), BTreeMap::from([("2026-11-23,05".into(), 300), ("2026-11-23,06".into(), 300)]));
+    }
+
+    #[test]
+    fn rows_stay_with_their_members() {
+        let run = |member, rows| MemberRows { member, rows };
+        let members = [run(Some(0), 3), run(None, 2), run(Some(1), 1), run(Some(2), 4)];
+        assert_eq!(pick(&members, &[0, 2, 4, 6, 9]), [run(Some(0), 2), run(None, 1), run(Some(2), 2)]);
+        assert_eq!(pick(&members, &(0..10).collect::<Vec<_>>()), members);
+        assert_eq!(pick(&[], &[1, 2]), []);
     }
 }

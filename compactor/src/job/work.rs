@@ -2,6 +2,7 @@
 
 use super::builder::{Refused, RowBuilder};
 use super::feed::{self, Piece};
+use super::labels::Members;
 use super::route::Router;
 use super::{Job, LossRead, MAX_FIELDS, ObjectRead, UnitRead};
 use crate::columns::Refusal;
@@ -58,6 +59,7 @@ struct Columns {
     object: ObjectRead,
     builder: RowBuilder,
     batch_bytes: usize,
+    members: Members,
     router: Router,
     unit: UnitRead,
     quarantine: Vec<u8>,
@@ -68,6 +70,7 @@ struct Checkpoint {
     fragments: usize,
     quarantined: usize,
     quarantined_rows: u64,
+    members: usize,
     replaced: u64,
     unfit: u64,
     untold: u64,
@@ -86,6 +89,7 @@ impl Worker {
                 object: ObjectRead::default(),
                 builder: RowBuilder::new(job),
                 batch_bytes: 0,
+                members: Members::new(recipe.dedupe_members),
                 router: Router::new(recipe, job.spool.clone()),
                 unit: UnitRead::default(),
                 quarantine: Vec::new(),
@@ -131,7 +135,12 @@ impl Worker {
     fn events(&mut self) -> Result<(), Error> {
         while let Some(event) = self.decoder.next() {
             match event {
-                Event::Start { offset, plain } => self.rows.begin_segment(offset, plain),
+                Event::Start { offset, plain } => {
+                    // What began in the member before is not this one's.
+                    let alone = self.rows.is_empty();
+                    self.columns.members.begin(alone.then(|| self.decoder.extra()));
+                    self.rows.begin_segment(offset, plain);
+                }
                 Event::Text(text) => {
                     self.open_text += text.len() as u64;
                     self.rows.push(text);
@@ -152,6 +161,8 @@ impl Worker {
                     self.columns.object.text_bytes += std::mem::take(&mut self.open_text);
                     self.rows.end_segment();
                     self.take_rows()?;
+                    let alone = self.rows.is_empty();
+                    self.columns.members.end(alone);
                     self.unproven = None;
                 }
                 Event::Unproven => self.unproven = Some(self.columns.checkpoint(self.rows.open_row())?),
@@ -207,6 +218,7 @@ impl Columns {
             Row::Bad { raw, fault, origin } => return self.quarantine_row(raw, &fault, origin),
         }
         self.object.rows += 1;
+        self.members.add_row();
         let enough = BATCH_BYTES.max(self.builder.columns() * BATCH_BYTES_A_COLUMN);
         if self.batch_bytes >= enough || self.builder.rows() >= BATCH_ROWS || self.builder.is_full() {
             self.flush()?;
@@ -231,7 +243,7 @@ impl Columns {
         self.batch_bytes = 0;
         if self.builder.rows() > 0 {
             let batch = self.builder.finish()?;
-            self.unit.fragments.extend(self.router.write(batch)?);
+            self.unit.fragments.extend(self.router.write(batch, &self.members.take_rows())?);
         }
         Ok(())
     }
@@ -271,6 +283,7 @@ impl Columns {
             fragments: self.unit.fragments.len(),
             quarantined: self.unit.quarantine.len(),
             quarantined_rows: self.unit.quarantined_rows,
+            members: self.members.count(),
             replaced: self.builder.replaced(),
             unfit: self.builder.unfit(),
             untold: self.router.untold,
@@ -285,6 +298,7 @@ impl Columns {
         self.unit.unfit += to.unfit;
         self.builder = RowBuilder::new(&self.job);
         self.batch_bytes = 0;
+        self.members.go_back(to.members);
         self.router.discard();
         self.router.untold = to.untold;
         self.unit.fragments.truncate(to.fragments);
@@ -302,6 +316,7 @@ impl Columns {
         self.unit.replaced += self.builder.replaced();
         self.unit.unfit += self.builder.unfit();
         self.unit.untold = self.router.untold;
+        self.unit.members = self.members.all();
         let tables = self.unit.fragments.iter().map(|fragment| fragment.table.clone());
         self.unit.table = tables
             .fold(Default::default(), |all: crate::columns::Table, table| all.join(table, self.job.recipe.bounds()));

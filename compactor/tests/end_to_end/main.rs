@@ -5,6 +5,7 @@ mod dedupe;
 mod gates;
 mod given;
 mod layout;
+mod members;
 mod partitions;
 mod people;
 mod property;

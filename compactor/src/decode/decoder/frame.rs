@@ -16,6 +16,7 @@ impl Decoder {
         self.state = State::Zstd;
         self.member_start = self.position();
         (self.member_text, self.held) = (0, 0);
+        self.extra.clear();
         let begun = match &mut self.zstd {
             Some(zstd) => zstd.reinit(),
             None => zstd::stream::raw::Decoder::new().and_then(|mut zstd| {

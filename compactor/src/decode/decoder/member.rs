@@ -1,6 +1,6 @@
 //! One gzip member: its header, its data, its checksum, and what follows when one of them is wrong.
 
-use super::{Decoder, Found, State, Stepped, Wait, is_padding};
+use super::{Decoder, Found, Salvage, State, Stepped, Wait, is_padding};
 use crate::decode::fault::MemberFault;
 use crate::decode::gzip::{self, Magic};
 use flate2::{FlushDecompress, Status};
@@ -49,7 +49,8 @@ impl Decoder {
             // A place that only looked like a member, within one that is damaged.
             return self.damaged(MemberFault::Truncated);
         }
-        self.salvage = Some((std::mem::take(&mut self.out), std::mem::take(&mut self.held)));
+        let (text, length) = (std::mem::take(&mut self.out), std::mem::take(&mut self.held));
+        self.salvage = Some(Salvage { text, length, extra: std::mem::take(&mut self.extra) });
         self.loss = Some((self.member_start, MemberFault::Truncated));
         if self.may_go_back() {
             self.at = self.index(self.member_start) + 1;
@@ -67,6 +68,9 @@ impl Decoder {
     pub(super) fn header(&mut self) -> Stepped {
         match gzip::header(&self.buffer[self.index(self.member_start)..]) {
             Ok(Some(length)) => {
+                let start = self.index(self.member_start);
+                self.extra.clear();
+                self.extra.extend_from_slice(gzip::extra(&self.buffer[start..start + length]));
                 self.at += length;
                 self.state = State::Whole;
                 Err(Wait::Again)
