@@ -1,6 +1,6 @@
 //! Stops of the daemon: in order, and not.
 
-use alluvial_tests::{RawRow, World, eventually, names};
+use alluvial_tests::{RawRow, World, eventually, finish, names};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,14 @@ async fn kill_9_in_midstream_loses_nothing() {
     // Only what was delivered after the last checkpoint comes again.
     let put = u64::try_from(world.stream_records().await.len()).unwrap();
     assert!(repeated < put, "all {put} rows came twice: the checkpoints were of no use");
+
+    // Labels of members tell what came again.
+    let (raw, table) = (world.raw(), world.path("table"));
+    let compacted = finish(world.command("compact").arg("run").args([raw, table]).args(["--dedupe-members", "--json"]));
+    assert_eq!(compacted.code, Some(0), "{}", compacted.log);
+    let report: serde_json::Value = serde_json::from_str(&compacted.stdout).unwrap();
+    assert_eq!((&report["rows"], &report["duplicate_rows"]), (&put.into(), &repeated.into()), "{report}");
+    assert_eq!(report["overlapping_members"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
