@@ -115,6 +115,79 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Steps over an integer of at most 15 digits, which a double holds too; does nothing where another value follows.
+    #[inline(always)]
+    pub(super) fn short_integer(&mut self) -> Option<i64> {
+        let mut at = self.at;
+        let negative = *self.bytes.get(at)? == b'-';
+        at += usize::from(negative);
+        let first = at;
+        let mut whole: i64 = 0;
+        loop {
+            let byte = *self.bytes.get(at)?;
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                whole = whole.wrapping_mul(10).wrapping_add(i64::from(digit));
+                at += 1;
+            } else if matches!(byte, b'.' | b'e' | b'E') {
+                return None;
+            } else {
+                break;
+            }
+        }
+        let digits = at - first;
+        let leading_zero = self.bytes[first] == b'0' && (digits > 1 || negative);
+        if !(1..=15).contains(&digits) || leading_zero {
+            return None;
+        }
+        self.at = at;
+        Some(if negative { -whole } else { whole })
+    }
+
+    /// Steps over a number with a fraction and without an exponent, of at most 19 digits, whose double is known at once;
+    /// does nothing where another value follows.
+    #[inline(always)]
+    pub(super) fn decimal(&mut self) -> Option<f64> {
+        let mut at = self.at;
+        let negative = *self.bytes.get(at)? == b'-';
+        at += usize::from(negative);
+        let first = at;
+        let mut digits: u64 = 0;
+        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit));
+            at += 1;
+        }
+        let whole = at - first;
+        if whole == 0 || (whole > 1 && self.bytes[first] == b'0') || self.bytes.get(at) != Some(&b'.') {
+            return None;
+        }
+        at += 1;
+        let point = at;
+        // Whole words of digits, and what is left of the last one.
+        loop {
+            let word = u64::from_le_bytes(*self.bytes.get(at..)?.first_chunk::<8>()?);
+            let count = digits_before(word);
+            if count < 8 {
+                if count > 0 {
+                    digits = digits.wrapping_mul(TENS[count]).wrapping_add(eight_digits(word << (64 - 8 * count)));
+                }
+                at += count;
+                break;
+            }
+            digits = digits.wrapping_mul(100_000_000).wrapping_add(eight_digits(word));
+            at += 8;
+        }
+        let fraction = at - point;
+        if fraction == 0 || whole + fraction > 19 || matches!(self.bytes.get(at)?, b'e' | b'E') {
+            return None;
+        }
+        let value = number::scaled(digits, fraction)?;
+        self.at = at;
+        Some(if negative { -value } else { value })
+    }
+
     /// Steps over a number.
     #[inline]
     pub(super) fn number(&mut self) -> Result<Number, Stop> {
@@ -205,6 +278,27 @@ impl<'a> Cursor<'a> {
         out.push_str(self.slice(start..self.at)?);
         Ok(0)
     }
+}
+
+const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// How many of eight characters, the first one lowest, are digits before the first that is none.
+#[inline]
+fn digits_before(word: u64) -> usize {
+    // The upper half of a digit is 3, and stays so when 6 is added.
+    let upper = word & 0xf0f0_f0f0_f0f0_f0f0;
+    let more = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    let others = (upper ^ 0x3030_3030_3030_3030) | (more ^ 0x3030_3030_3030_3030);
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// The number that eight characters are, of which any first ones may be 0 in place of a digit.
+#[inline]
+fn eight_digits(word: u64) -> u64 {
+    let ones = word & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (ones.wrapping_mul((10 << 8) | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul((100 << 16) | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul((10_000 << 32) | 1) >> 32
 }
 
 /// Whether two texts of one length are the same. Keys are short: a word at a time is faster than a call.

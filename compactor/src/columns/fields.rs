@@ -60,7 +60,10 @@ impl Fields {
             let Found::Field(index) = self.key(cursor, rules, &mut position, |_| true)? else {
                 return Err(Stop::Crowded);
             };
-            self.fields[index].node.append(cursor, rules, at, nesting + 1)?;
+            let node = &mut self.fields[index].node;
+            if !node.append_number(cursor, at) {
+                node.append(cursor, rules, at, nesting + 1)?;
+            }
             cursor.blank();
             match cursor.next()? {
                 b',' => cursor.blank(),
@@ -79,11 +82,12 @@ impl Fields {
         rules: &mut Rules,
         at: usize,
     ) -> Result<(), Stop> {
-        self.fields[index].node.append(cursor, rules, at, 1)
+        let node = &mut self.fields[index].node;
+        if node.append_number(cursor, at) { Ok(()) } else { node.append(cursor, rules, at, 1) }
     }
 
     /// Steps over a key and its colon. `may_add` says whether a name may become a field.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -103,6 +107,7 @@ impl Fields {
         self.find(cursor, rules, position, may_add)
     }
 
+    #[inline(never)]
     fn find(
         &mut self,
         cursor: &mut Cursor<'_>,

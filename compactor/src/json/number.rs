@@ -16,6 +16,41 @@ pub(crate) fn double(text: &str) -> Option<f64> {
     (value.is_finite() && (value != 0.0 || is_zero(text))).then_some(value)
 }
 
+/// Powers of ten that 64 bits hold.
+const TENS: [u64; 20] = {
+    let mut tens = [1; 20];
+    let mut at = 1;
+    while at < 20 {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
+
+/// Powers of ten that a double holds without rounding, as far as they are needed.
+const EXACT_TENS: [f64; 20] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+];
+
+/// The double nearest to `digits` / 10^`fraction`; none, where there are more than 19 digits in the fraction.
+#[inline]
+pub(crate) fn scaled(digits: u64, fraction: usize) -> Option<f64> {
+    if digits <= EXACT_IN_DOUBLE {
+        // Both are exact, and IEEE 754 rounds the quotient right.
+        return Some(digits as f64 / EXACT_TENS.get(fraction)?);
+    }
+    let divisor = *TENS.get(fraction)?;
+    // With both at their highest, the quotient has 63 or 64 bits: more than a double, and whether anything is left.
+    let (shift, back) = (digits.leading_zeros(), divisor.leading_zeros());
+    let (dividend, divisor) = (u128::from(digits << shift) << 63, u128::from(divisor << back));
+    let quotient = dividend / divisor;
+    let rest = u64::from(quotient * divisor != dividend);
+    let quotient = u64::try_from(quotient).ok()? | rest;
+    // A power of two from 2^-74 to 1.
+    let exponent = 1023 - 63 - u64::from(shift) + u64::from(back);
+    Some(quotient as f64 * f64::from_bits(exponent << 52))
+}
+
 /// Appends a number in the text that all numbers of its value share: a 64-bit integer in digits, a double as
 /// [`write_double`] has it, and any other number as it stands.
 pub(crate) fn write_number(source: &str, out: &mut String) {
@@ -90,6 +125,26 @@ mod tests {
             write_double(int as f64, &mut out);
             assert_eq!(out, int.to_string());
         }
+    }
+
+    #[test]
+    fn quotients_are_the_nearest_doubles() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for round in 0..400_000 {
+            let digits = match round % 4 {
+                0 => random.u64(..),
+                1 => random.u64(..10_000_000_000_000_000_000),
+                2 => (1 << 53) + random.u64(..4096),
+                // Halfway between two doubles, and beside it.
+                _ => ((random.u64(1 << 52..1 << 53) << 1 | 1) << random.u32(0..10)) + random.u64(0..2),
+            };
+            let fraction = random.usize(..20);
+            let text = format!("{digits}e-{fraction}");
+            let expected: f64 = text.parse().expect("a number");
+            assert_eq!(scaled(digits, fraction).map(f64::to_bits), Some(expected.to_bits()), "{text}");
+        }
+        assert_eq!(scaled(1, 20), None);
+        assert_eq!(scaled(0, 3), Some(0.0));
     }
 
     #[test]
