@@ -90,6 +90,7 @@ mod recipe;
 mod report;
 mod row_groups;
 mod run;
+mod same;
 mod settings;
 mod shard;
 mod share;

@@ -4,6 +4,7 @@
 //! which says why; so the cursor's only error is [`Stop`].
 
 use crate::json::{Parser, Step, Value, number, quote, unescape, write_canonical};
+use crate::same::same;
 use std::ops::Range;
 
 /// Characters of one number, as for the parser.
@@ -101,6 +102,17 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         Ok((start..self.at - 1, escaped))
+    }
+
+    /// What is between the quotes of the string that follows, if there is no escape in it. Does not step over it.
+    #[inline(always)]
+    pub(super) fn plain_string(&self) -> Option<&'a [u8]> {
+        if *self.bytes.get(self.at)? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = special(self.bytes, start)?;
+        if self.bytes.get(end) == Some(&b'"') { self.bytes.get(start..end) } else { None }
     }
 
     /// The length of the escape that follows.
@@ -301,18 +313,6 @@ fn eight_digits(word: u64) -> u64 {
     fours.wrapping_mul((10_000 << 32) | 1) >> 32
 }
 
-/// Whether two texts of one length are the same. Keys are short: a word at a time is faster than a call.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(a_end), Some(b_end)) => {
-            let words = a.chunks_exact(8).zip(b.chunks_exact(8));
-            a_end == b_end && words.into_iter().all(|(a, b)| a == b)
-        }
-        _ => a.iter().zip(b).all(|(a, b)| a == b),
-    }
-}
-
 /// Where the next quote, backslash or control character lies.
 ///
 /// Eight bytes at a time: in each word, the lowest byte that a test marks is marked rightly; borrows only mark higher
@@ -323,6 +323,14 @@ fn special(bytes: &[u8], from: usize) -> Option<usize> {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut at = from;
+    // Compilers make a few vector instructions of this.
+    let is_special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        if block.iter().fold(0, |any, byte| any | is_special(byte)) != 0 {
+            break;
+        }
+        at += 16;
+    }
     while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;

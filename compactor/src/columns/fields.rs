@@ -61,7 +61,7 @@ impl Fields {
                 return Err(Stop::Crowded);
             };
             let node = &mut self.fields[index].node;
-            if !node.append_number(cursor, at) {
+            if !node.append_usual(cursor, at) {
                 node.append(cursor, rules, at, nesting + 1)?;
             }
             cursor.blank();
@@ -83,7 +83,7 @@ impl Fields {
         at: usize,
     ) -> Result<(), Stop> {
         let node = &mut self.fields[index].node;
-        if node.append_number(cursor, at) { Ok(()) } else { node.append(cursor, rules, at, 1) }
+        if node.append_usual(cursor, at) { Ok(()) } else { node.append(cursor, rules, at, 1) }
     }
 
     /// Steps over a key and its colon. `may_add` says whether a name may become a field.

@@ -115,10 +115,10 @@ impl Node {
         Self { len: 0, valid: NullBufferBuilder::new(0), data: Data::Null }
     }
 
-    /// Appends the number at the cursor as number `at`, if the column and the number are of the usual kind; else does
-    /// nothing. Most values of telemetry go this way, which is short enough to be a part of the loop over fields.
+    /// Appends the number or string at the cursor as number `at`, if the column and the value are of the usual kind;
+    /// else does nothing. Most values go this way, which is short enough to be a part of the loop over fields.
     #[inline(always)]
-    pub(super) fn append_number(&mut self, cursor: &mut Cursor<'_>, at: usize) -> bool {
+    pub(super) fn append_usual(&mut self, cursor: &mut Cursor<'_>, at: usize) -> bool {
         if self.len != at {
             return false;
         }
@@ -129,6 +129,15 @@ impl Node {
             },
             Data::Double(values) => match cursor.decimal() {
                 Some(value) => values.push(value),
+                None => return false,
+            },
+            Data::Text(strings) => match cursor.plain_string() {
+                Some(text) => {
+                    let Ok(end) = i32::try_from(strings.bytes.len() + text.len()) else { return false };
+                    strings.bytes.extend_from_slice(text);
+                    strings.offsets.push(end);
+                    cursor.at += text.len() + 2;
+                }
                 None => return false,
             },
             _ => return false,
@@ -422,7 +431,7 @@ impl List {
             cursor.at += 1;
         } else {
             loop {
-                if !self.items.append_number(cursor, count) {
+                if !self.items.append_usual(cursor, count) {
                     self.items.append(cursor, rules, count, nesting + 1)?;
                 }
                 count += 1;

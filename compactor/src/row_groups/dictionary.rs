@@ -1,5 +1,6 @@
 //! The distinct values of a column, in the order in which they were first seen.
 
+use crate::same::same;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher as _;
 use std::ops::Range;
@@ -35,13 +36,13 @@ impl Dictionary {
     pub(super) fn index(&mut self, value: &[u8], page: u32) -> (u32, bool) {
         if let Some((last, in_page)) = self.last
             && in_page == page
-            && self.page.get(last.range()) == Some(value)
+            && self.page.get(last.range()).is_some_and(|last| same(last, value))
         {
             return (last.index, false);
         }
         let Self { hasher, table, page: bytes, .. } = self;
         let hash = hasher.hash_one(value);
-        let found = table.find_mut(hash, |entry| bytes.get(entry.range()) == Some(value));
+        let found = table.find_mut(hash, |entry| bytes.get(entry.range()).is_some_and(|known| same(known, value)));
         let (entry, is_new) = match found {
             Some(entry) => {
                 let is_new = entry.seen_in != page;
