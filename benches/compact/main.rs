@@ -53,10 +53,8 @@ impl Peer {
 
 const DUCKDB: &str = "duckdb==2.0.0";
 
-const ALWAYS: [Peer; 2] = [
-    Peer::new("DuckDB, defaults", DUCKDB, "duckdb", "default"),
-    Peer::new("DuckDB, tuned", DUCKDB, "duckdb", "tuned"),
-];
+const ALWAYS: [Peer; 2] =
+    [Peer::new("DuckDB, defaults", DUCKDB, "duckdb", "default"), Peer::new("DuckDB, tuned", DUCKDB, "duckdb", "tuned")];
 
 const MORE: [Peer; 5] = [
     Peer::new("DuckDB, drift-safe", DUCKDB, "duckdb", "whole"),

@@ -27,7 +27,8 @@ pub(crate) async fn complete(
     progress: &impl Fn(Progress),
 ) -> Result<Report, Error> {
     // First of all: of equal rows, the first must not be one whose member is left out.
-    let members = if job.recipe.dedupe_members { members::mark(&mut reading.units, &plan.covered) } else { Marked::default() };
+    let members =
+        if job.recipe.dedupe_members { members::mark(&mut reading.units, &plan.covered) } else { Marked::default() };
     if !job.recipe.dedupe.is_empty() {
         reading = mark_duplicates(reading, job.spool.clone(), job.set_bytes).await?;
     }

@@ -38,7 +38,7 @@
 //! itself that come last by name go to the JSON text column `_overflow`.
 //!
 //! # Memory
-//! [`Settings::memory_bytes`] bounds it, about: a quarter is for encoded row groups that wait for the schema; what does
+//! [`Settings::memory_bytes`] bounds it, about: three eighths are for encoded row groups that wait for the schema; what does
 //! not fit waits in a temporary file. Each thread holds a few ranges of objects, one gzip member's text, a batch of
 //! 4 MiB of JSON, and a row group that is being encoded.
 //!

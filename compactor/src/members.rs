@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(fates(&[a.clone(), b.clone(), a.clone(), b.clone()], &[]), "kkdd");
         assert_eq!(fates(&[a.clone(), b.clone()], &[]), "kk");
         assert_eq!(fates(&[a.clone(), member("1", 0, 10), b.clone()], &[]), "kkk");
-        assert_eq!(fates(&[a.clone(), b.clone()], &[a.clone()]), "dk");
+        assert_eq!(fates(&[a.clone(), b.clone()], std::slice::from_ref(&a)), "dk");
         assert_eq!(fates(&[member("0", 3, 17)], &[a.clone(), b.clone()]), "d");
         // Between these two, nobody says that there is nothing.
         assert_eq!(fates(&[member("0", 3, 17)], &[a, first(b)]), "o");

@@ -108,7 +108,7 @@ impl Default for Machine {
 impl Machine {
     /// Bytes of row groups that may wait in memory, all together.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.memory_bytes / 4
+        self.memory_bytes / 8 * 3
     }
 
     /// Ranges of objects, each of so many bytes, that a thread asks for before it decodes them.

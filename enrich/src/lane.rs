@@ -104,8 +104,7 @@ impl Lane {
     ) -> Self {
         let ledger = context.ledger.shard(&feed.shard);
         let columns = context.position_columns.then(|| PositionColumns::of(feed.shard.as_str()));
-        let label_bytes =
-            MemberLabel::max_extra_bytes(&context.application, &context.stream, feed.shard.as_str());
+        let label_bytes = MemberLabel::max_extra_bytes(&context.application, &context.stream, feed.shard.as_str());
         let packer = Packer::new(context.pack, label_bytes);
         let (open, after, in_flight, line) = (Open::default(), None, None, Vec::new());
         Self { context, feed, deliveries, ledger, columns, packer, open, after, in_flight, line, random }

@@ -207,7 +207,8 @@ mod tests {
         }
         members.extend(packer.close(Some(&label(packer.rows()))));
         for member in &members {
-            let found = GzDecoder::new(&member.bytes[..]).header().and_then(|header| header.extra().map(<[u8]>::to_vec));
+            let found =
+                GzDecoder::new(&member.bytes[..]).header().and_then(|header| header.extra().map(<[u8]>::to_vec));
             assert_eq!(MemberLabel::from_extra(&found.unwrap()), Some(label(member.rows)));
         }
         (members, refused)

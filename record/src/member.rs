@@ -127,7 +127,9 @@ mod tests {
         }
         assert_eq!(MemberLabel::from_extra(b"BC\x02\0\x01\x02"), None);
         let (after, first) = (label().last, label().last);
-        for bad in [MemberLabel { after: Some(after), ..label() }, MemberLabel { last: label().first, first, ..label() }] {
+        for bad in
+            [MemberLabel { after: Some(after), ..label() }, MemberLabel { last: label().first, first, ..label() }]
+        {
             assert_eq!(MemberLabel::from_extra(&bad.to_extra()), None);
         }
         assert_eq!(MemberLabel::from_extra(b"al\x03\0a\0b"), None);

@@ -30,11 +30,13 @@ pub(crate) fn summary(report: &Report) -> String {
         writeln!(text, "  duplicates   {} rows that came before, left out", report.duplicate_rows).ok();
     }
     if report.duplicate_members > 0 {
-        writeln!(text, "  repeated     {} gzip members whose records others have, left out", report.duplicate_members).ok();
+        writeln!(text, "  repeated     {} gzip members whose records others have, left out", report.duplicate_members)
+            .ok();
     }
     if report.overlapping_members > 0 {
         let members = report.overlapping_members;
-        writeln!(text, "  overlapping  {members} gzip members have some records of others; --dedupe tells rows apart").ok();
+        writeln!(text, "  overlapping  {members} gzip members have some records of others; --dedupe tells rows apart")
+            .ok();
     }
     if report.unfit_rows > 0 {
         let rows = report.unfit_rows;

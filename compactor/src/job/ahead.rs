@@ -39,6 +39,9 @@ impl Part {
     }
 }
 
+/// The files, and the name of the quarantine file.
+type Files = (Vec<OutputFile>, Option<String>);
+
 /// What was known once all was read.
 struct End {
     schema: Schema,
@@ -74,7 +77,9 @@ pub(crate) async fn read_and_write(
     let (reading, written, (staged, stored)) =
         tokio::join!(reading, writing, outlet::stage_all(&job.destination, commands));
     let result = match (reading, written?, stored) {
-        (Err(error), _, _) | (_, Err(Error::Stopped), Err(error)) | (_, Err(error), _) | (_, _, Err(error)) => Err(error),
+        (Err(error), _, _) | (_, Err(Error::Stopped), Err(error)) | (_, Err(error), _) | (_, _, Err(error)) => {
+            Err(error)
+        }
         (Ok(reading), Ok(written), Ok(())) => Ok((reading, written)),
     };
     match result {
@@ -132,11 +137,7 @@ impl Ahead {
     }
 
     /// The files, and the name of the quarantine file; none, where they have to be written once more.
-    fn run(
-        mut self,
-        mut parts: mpsc::Receiver<Part>,
-        end: oneshot::Receiver<End>,
-    ) -> Result<Option<(Vec<OutputFile>, Option<String>)>, Error> {
+    fn run(mut self, mut parts: mpsc::Receiver<Part>, end: oneshot::Receiver<End>) -> Result<Option<Files>, Error> {
         while let Some(part) = parts.blocking_recv() {
             if !self.write(part)? {
                 return Ok(None);

@@ -28,9 +28,8 @@ const TENS: [u64; 20] = {
 };
 
 /// Powers of ten that a double holds without rounding, as far as they are needed.
-const EXACT_TENS: [f64; 20] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-];
+const EXACT_TENS: [f64; 20] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
 
 /// The double nearest to `digits` / 10^`fraction`; none, where there are more than 19 digits in the fraction.
 #[inline]

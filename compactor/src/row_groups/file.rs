@@ -66,9 +66,7 @@ impl FileNames {
         self.room = self.room.saturating_sub(group.blob.len());
         // As Spark names its files, without its random part: the same plan gives the same names.
         let separator = if self.folder.is_empty() { "" } else { "/" };
-        begins.then(|| {
-            format!("{}{separator}part-{:05}-{}.zstd.parquet", self.folder, self.count - 1, self.plan)
-        })
+        begins.then(|| format!("{}{separator}part-{:05}-{}.zstd.parquet", self.folder, self.count - 1, self.plan))
     }
 }
 

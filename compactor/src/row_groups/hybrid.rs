@@ -95,9 +95,8 @@ mod tests {
                 let (packed, rest) = bytes.split_at((header >> 1) * usize::from(width));
                 bytes = rest;
                 let bit = |at: usize| u32::from(packed[at / 8] >> (at % 8) & 1);
-                let value = |at: usize| {
-                    (0..usize::from(width)).fold(0, |all, b| all | (bit(at * usize::from(width) + b) << b))
-                };
+                let value =
+                    |at: usize| (0..usize::from(width)).fold(0, |all, b| all | (bit(at * usize::from(width) + b) << b));
                 values.extend((0..(header >> 1) * GROUP).map(value));
             }
         }

@@ -198,7 +198,6 @@ impl TextWriter {
             offsets.append_offset_and_size(signed(spec.offset), size);
             offsets.append_unencoded_byte_array_data_bytes(Some(page.text_bytes));
         }
-        drop(writer);
         let bytes = Bytes::from(sink.into_inner()?);
         let rows: usize = self.pages.iter().map(|page| page.rows).sum();
         let metadata = ColumnChunkMetaData::builder(self.descr)
@@ -332,7 +331,7 @@ fn column_index(pages: &[DonePage]) -> ColumnIndexBuilder {
 /// A text of at most [`BOUND_BYTES`] that is not greater than this one.
 fn floor(value: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(value) {
-        Ok(text) if text.len() > BOUND_BYTES => text[..text.floor_char_boundary(BOUND_BYTES)].as_bytes().to_vec(),
+        Ok(text) if text.len() > BOUND_BYTES => value[..text.floor_char_boundary(BOUND_BYTES)].to_vec(),
         _ => value.to_vec(),
     }
 }
@@ -449,7 +448,8 @@ mod tests {
             if selected(from) { RowSelector::select(rows) } else { RowSelector::skip(rows) }
         });
         let builder = written(batches).with_row_selection(RowSelection::from_iter(runs));
-        let expected = values.chunks(7001).enumerate().filter(|(at, _)| at % 2 == 0).flat_map(|(_, rows)| rows.to_vec());
+        let expected =
+            values.chunks(7001).enumerate().filter(|(at, _)| at % 2 == 0).flat_map(|(_, rows)| rows.to_vec());
         assert!(read(builder) == expected.collect::<Vec<_>>());
         written(batches)
     }

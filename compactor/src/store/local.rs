@@ -147,7 +147,14 @@ impl LocalStore {
                 Ok((fs::File::create(&path)?, path))
             };
             let (file, path) = create().map_err(|error| Error::io("create a file in", &store.root, error))?;
-            Ok(UploadPlace::Local(LocalUpload { file: Arc::new(file), path, name, bytes: 0, unsynced: 0, syncing: None }))
+            Ok(UploadPlace::Local(LocalUpload {
+                file: Arc::new(file),
+                path,
+                name,
+                bytes: 0,
+                unsynced: 0,
+                syncing: None,
+            }))
         })
         .await
     }

@@ -48,7 +48,10 @@ fn labelled(shard: &str, after: u64, last: u64, known: Option<Position>) -> Vec<
 fn world() -> World {
     let world = World::new();
     world.put("2026/11/23/05/a", [member("0", 0, 10), member("0", 10, 20), member("1", 0, 9)].concat());
-    world.put("2026/11/23/05/b", [member("0", 10, 20), member("1", 0, 9), gzip("{\"n\":1000}\n{\"n\":1000}\n")].concat());
+    world.put(
+        "2026/11/23/05/b",
+        [member("0", 10, 20), member("1", 0, 9), gzip("{\"n\":1000}\n{\"n\":1000}\n")].concat(),
+    );
     world.put("2026/11/23/05/c", [member("0", 20, 30), member("1", 9, 12)].concat());
     world.put("2026/11/23/06/d", [first("0", 20, 26), member("0", 26, 40)].concat());
     world
