@@ -143,8 +143,10 @@ impl Bench {
         let mut cpus = walls.clone();
         let mut memories = walls.clone();
         let mut sizes = vec![0.0; contenders.len()];
-        for _ in 0..self.rounds {
-            for (at, contender) in contenders.iter().enumerate() {
+        for round in 0..self.rounds {
+            // Who comes after one that took all memory has to wait for it: that is another one in each round.
+            for at in (0..contenders.len()).map(|turn| (turn + round) % contenders.len()) {
+                let contender = &contenders[at];
                 let out = self.folder.join("out").join(set.name()).join(contender.name().replace([' ', ','], "-"));
                 if out.exists() {
                     fs::remove_dir_all(&out)?;

@@ -10,6 +10,10 @@ use alluvial_record::{MemberLabel, Position};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
+/// Ranges of a shard that plans remember, the newest ones: each start of a reader makes one, and a delivery stream tries
+/// again for a day.
+const REMEMBERED: usize = 100;
+
 /// A member as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SeenMember {
@@ -167,12 +171,13 @@ impl Covered {
         self.0.is_empty()
     }
 
-    /// What either covers.
+    /// What either covers, as far as it is remembered: what is forgotten is kept when it comes again.
     pub(crate) fn with(mut self, other: &Self) -> Self {
         for (source, ranges) in &other.0 {
             let all = self.0.entry(source.clone()).or_default();
             all.extend(ranges.iter().cloned());
             tidy(all);
+            all.drain(..all.len().saturating_sub(REMEMBERED));
         }
         self
     }
@@ -387,6 +392,13 @@ mod tests {
         let text = serde_json::to_string(&covered).expect("JSON");
         assert!(text.contains(r#""ranges":[["0","1","20"],["30","31","40"]]"#), "{text}");
         assert_eq!(serde_json::from_str::<Covered>(&text).expect("read"), covered);
+        let many: Vec<SeenMember> = (0..300).map(|n| first(member("2", n * 10, n * 10 + 5))).collect();
+        let many = covered.clone().with(&Covered::of(many.iter().map(|member| &member.label)));
+        assert_eq!(many.0.values().map(Vec::len).collect::<Vec<_>>(), [2, 1, REMEMBERED]);
+        assert_eq!(
+            many.0.values().last().and_then(|ranges| ranges.last()).map(|range| range.last),
+            Some(position(2995))
+        );
         let gap = Covered::of([&member("0", 20, 30).label].into_iter());
         assert_eq!(covered.with(&gap).0.values().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }

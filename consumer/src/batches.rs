@@ -144,7 +144,7 @@ impl ShardBatch {
     /// Cuts a batch to the limits.
     fn cut(batch: Batch, feed: &ShardFeed, limits: Limits) -> Vec<Self> {
         let parts = cut(&batch.records, limits);
-        let Batch { mut first, records, _share } = batch;
+        let Batch { mut first, records, _share, .. } = batch;
         let (share, mut records) = (Arc::new(_share), records.into_iter());
         let part = |len: usize| {
             let part = Self {

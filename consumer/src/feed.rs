@@ -51,6 +51,8 @@ pub struct Batch {
     pub first: u64,
     /// The records; never empty.
     pub records: Vec<Record>,
+    /// Records before these were lost: between them and those of the batch before lies something that nobody has read.
+    pub after_loss: bool,
     pub(crate) _share: Share,
 }
 
@@ -58,7 +60,7 @@ pub struct Batch {
 impl Batch {
     /// A batch outside of any budget, for tests of what takes batches.
     pub fn unbudgeted(first: u64, records: Vec<Record>) -> Self {
-        Self { first, records, _share: Share::none() }
+        Self { first, records, after_loss: false, _share: Share::none() }
     }
 }
 

@@ -147,6 +147,11 @@ impl Lane {
 
     async fn process(&mut self, batch: Batch) -> Result<(), Abandoned> {
         self.ledger.receive(u64::try_from(batch.records.len()).unwrap_or(u64::MAX));
+        if batch.after_loss {
+            // No member may claim to cover what was lost.
+            self.dispatch().await?;
+            self.after = None;
+        }
         for (ordinal, record) in (batch.first..).zip(&batch.records) {
             self.process_record(record).await?;
             self.open.cover(ordinal, record);

@@ -155,6 +155,9 @@ impl Ahead {
 
     /// Says whether it still may come true.
     fn write(&mut self, part: Part) -> Result<bool, Error> {
+        if part.fragments.is_empty() {
+            return Ok(true);
+        }
         let bounds = self.job.recipe.bounds();
         self.table = std::mem::take(&mut self.table).join(part.table, bounds);
         let known = Schema::of(self.table.clone(), bounds);

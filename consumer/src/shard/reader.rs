@@ -64,6 +64,8 @@ pub(super) struct Reader<'a> {
     /// When the shard was last seen to hold nothing that we had not read.
     at_tip: Option<Instant>,
     brought_events: bool,
+    /// Records were lost since the last batch.
+    after_loss: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -98,6 +100,7 @@ impl<'a> Reader<'a> {
             accepted,
             at_tip,
             brought_events,
+            after_loss: false,
         }
     }
 
@@ -224,8 +227,8 @@ impl<'a> Reader<'a> {
 
     /// Looks whether records that should come first are missing: GetRecords begins with the oldest record when a
     /// checkpoint is trimmed, and says nothing about it.
-    fn find_late_beginning(&self, event: &Event) -> Option<Verdict> {
-        let From::Checkpoint(Checkpoint::At(checkpoint)) = &self.from else { return None };
+    fn find_late_beginning(&mut self, event: &Event) -> Option<Verdict> {
+        let &From::Checkpoint(Checkpoint::At(checkpoint)) = &self.from else { return None };
         let first = event.records.first()?;
         // The event is as far behind as its last record, and may hold all that there is.
         let age = match first.arrived_millis {
@@ -277,7 +280,7 @@ impl<'a> Reader<'a> {
         session: &mut Session<'_>,
     ) -> Result<(), Closed> {
         let Admitted { records, payload_bytes, held_bytes, .. } = admitted;
-        let (count, first) = (records.len(), self.handed_out);
+        let (count, first, after_loss) = (records.len(), self.handed_out, self.after_loss);
         let sending = async {
             let share = match share {
                 Some(share) => self.shared.budget.resize(share, held_bytes).await,
@@ -289,10 +292,11 @@ impl<'a> Reader<'a> {
             // Known before the records are: an acknowledgement may follow at once.
             let handed_out = first.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
             self.tip.send_modify(|tip| tip.handed_out = handed_out);
-            place.send(Batch { first, records, _share: share });
+            place.send(Batch { first, records, after_loss, _share: share });
             Ok(())
         };
         self.while_held_back(session, sending).await?;
+        self.after_loss = false;
         self.status.enter(session.state());
         self.status.count_received(count, payload_bytes);
         self.handed_out += u64::try_from(count).unwrap_or(u64::MAX);

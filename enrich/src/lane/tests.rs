@@ -145,6 +145,10 @@ async fn labels_cover_every_record_and_leave_nothing_between() {
     let told = |label: &MemberLabel| (label.after, label.first, label.last, label.rows);
     assert_eq!(told(&labels[0]), (None, at(0), at(3), 2));
     assert_eq!(told(&labels[1]), (Some(at(5)), at(6), at(7), 1));
+    let mut after_loss = batch(20, &[row]);
+    after_loss.after_loss = true;
+    bench.batches.send(after_loss).await.unwrap();
+    assert_eq!(told(&label(&bench.deliveries.recv().await.unwrap())), (None, at(20), at(20), 1));
     assert_eq!((&*labels[0].application, &*labels[0].stream, &*labels[0].shard), ("app", "s", "a"));
 }
 

@@ -98,7 +98,7 @@ impl Reader<'_> {
     }
 
     /// Tells of a loss, and ends the reading if the policy says so.
-    pub(super) fn lose(&self, to: Option<SequenceNumber>, reason: LossReason) -> Option<Verdict> {
+    pub(super) fn lose(&mut self, to: Option<SequenceNumber>, reason: LossReason) -> Option<Verdict> {
         let from = match (self.passed_sequence(), &self.from) {
             (Some(sequence), _) => Checkpoint::At(Position::of(sequence)),
             (None, From::Checkpoint(checkpoint)) => *checkpoint,
@@ -109,7 +109,10 @@ impl Reader<'_> {
         self.shared.losses.tell(event);
         match self.shared.settings.on_loss {
             OnLoss::Halt => Some(Verdict::End(ReadEnd::Failed(Error::new(ErrorKind::Fatal, text)))),
-            OnLoss::Continue => None,
+            OnLoss::Continue => {
+                self.after_loss = true;
+                None
+            }
         }
     }
 
