@@ -14,6 +14,7 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The folder of plans and intents.
@@ -22,6 +23,9 @@ pub(crate) const FOLDER: &str = "_plans";
 /// The version of a plan's file. What it says decides every byte of the output, so that a program which would make
 /// other bytes of it must have another version.
 const FORMAT: u32 = 2;
+
+/// The first version, which had the same fields, and made other bytes of them.
+const FIRST_FORMAT: u32 = 1;
 
 /// Objects that are compacted together.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,15 +172,24 @@ impl Plan {
         })
     }
 
-    /// Reads a plan. `path` is what an error calls it.
+    /// Reads a plan that is to be carried out. `path` is what an error calls it.
     ///
     /// # Errors
     /// [`Error::Manifest`] where it is no plan, or says something else than its name; [`Error::Usage`] where another
     /// version of this program wrote it.
     pub(crate) fn from_json(text: &[u8], path: &str) -> Result<Self, Error> {
+        Self::read(text, path, FORMAT..=FORMAT)
+    }
+
+    /// As [`Plan::from_json`], of a plan that is done: earlier versions' say the same of their inputs.
+    pub(crate) fn from_json_when_done(text: &[u8], path: &str) -> Result<Self, Error> {
+        Self::read(text, path, FIRST_FORMAT..=FORMAT)
+    }
+
+    fn read(text: &[u8], path: &str, formats: RangeInclusive<u32>) -> Result<Self, Error> {
         let broken = |source| Error::Manifest { path: path.to_owned(), source };
         let file: PlanFile = serde_json::from_slice(text).map_err(broken)?;
-        if file.format != FORMAT {
+        if !formats.contains(&file.format) {
             return Err(Error::Usage(format!(
                 "{path} is a plan of format {}, this program reads {FORMAT}: finish it with the version that made it",
                 file.format
@@ -283,10 +296,15 @@ pub(crate) mod tests {
         let plan = plan(7, vec![Object { modified, ..object("/raw/a", 1) }, s3]);
         let text = plan.to_json().expect("JSON");
         assert_eq!(Plan::from_json(&text, "p").expect("a plan"), plan);
-        let changed = String::from_utf8(text).expect("UTF-8").replace("/raw/a", "/raw/b");
+        let text = String::from_utf8(text).expect("UTF-8");
+        let changed = text.replace("/raw/a", "/raw/b");
         assert!(matches!(Plan::from_json(changed.as_bytes(), "p"), Err(Error::Manifest { .. })));
-        let newer = changed.replace("\"format\": 2", "\"format\": 9");
-        assert!(matches!(Plan::from_json(newer.as_bytes(), "p"), Err(Error::Usage(_))));
+        let of_format = |format| text.replace("\"format\": 2", &format!("\"format\": {format}"));
+        for (format, done) in [(1, true), (9, false)] {
+            let other = of_format(format);
+            assert!(matches!(Plan::from_json(other.as_bytes(), "p"), Err(Error::Usage(_))));
+            assert_eq!(Plan::from_json_when_done(other.as_bytes(), "p").is_ok(), done);
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Verifier<'_> {
             self.fault(path, "is missing, though its manifest is there");
             return Ok(());
         };
-        let plan = match Plan::from_json(&text.bytes, &path) {
+        let plan = match Plan::from_json_when_done(&text.bytes, &path) {
             Ok(plan) => plan,
             Err(error) => {
                 self.fault(path, alluvial_runtime::exit::chain(&error));
@@ -237,7 +237,7 @@ impl Verifier<'_> {
         let source = Store::open(&manifest.source.parse()?, self.s3.as_ref())?;
         let name = Plan::name(manifest.number);
         let Some(text) = self.store.get(&name).await? else { return Ok(()) };
-        let Ok(mut plan) = Plan::from_json(&text.bytes, &name).map(|plan| plan.found_in(&source)) else {
+        let Ok(mut plan) = Plan::from_json_when_done(&text.bytes, &name).map(|plan| plan.found_in(&source)) else {
             return Ok(());
         };
         let there = source.list("").await.or_else(|error| match error {

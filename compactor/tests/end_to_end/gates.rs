@@ -236,7 +236,7 @@ async fn row_groups_that_do_not_fit_in_memory_are_put_aside_on_disk() {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     format!("{:x}", random ^ (random >> 33))
                 };
-                let noise = [next(), next(), next(), next()].concat();
+                let noise = [next(), next(), next(), next(), next(), next()].concat();
                 let late = if object == 3 { ",\"late\":1.5" } else { "" };
                 format!("{{\"n\":{},\"r\":\"{noise}\"{late}}}\n", object * 150_000 + n)
             })

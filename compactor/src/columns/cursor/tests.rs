@@ -61,3 +61,55 @@ proptest! {
         prop_assert_eq!(number_of(&text), Some((Number::Int(value >> shift), text.len())));
     }
 }
+
+#[test]
+fn usual_numbers_are_those_of_the_standard_library_and_others_are_left() {
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..200_000 {
+        let sign = if random.bool() { "-" } else { "" };
+        let (whole, fraction) = (random.u64(..10u64.pow(random.u32(0..12))), random.usize(1..20));
+        let digits: String = std::iter::repeat_with(|| random.digit(10)).take(fraction).collect();
+        let text = format!("{sign}{whole}.{digits}");
+        let row = format!("{text},\"next\":1}}");
+        let mut cursor = Cursor::new(row.as_bytes());
+        match cursor.decimal() {
+            Some(value) => {
+                let expected: f64 = text.parse().expect("a number");
+                assert_eq!((value.to_bits(), cursor.at), (expected.to_bits(), text.len()), "{text}");
+            }
+            None => assert!(whole.to_string().len() + fraction > 19 && cursor.at == 0, "{text}"),
+        }
+        let (text, row) = (format!("{sign}{whole}"), format!("{sign}{whole}}}"));
+        let mut cursor = Cursor::new(row.as_bytes());
+        assert_eq!(cursor.short_integer().is_some(), text != "-0");
+        assert_eq!(cursor.at, if text == "-0" { 0 } else { text.len() });
+    }
+    let others =
+        ["1.5e3", "1.5E3", "01.5", "-01.5", "1.", ".5", "-.5", "-", "", "1.x", "x", "\"1.5\"", "null", "+1.5", "1"];
+    for text in others {
+        let row = format!("{text},\"next\":1}}");
+        let mut cursor = Cursor::new(row.as_bytes());
+        assert_eq!((cursor.decimal(), cursor.at), (None, 0), "{text}");
+    }
+    let others = ["1.5", "1e3", "01", "-01", "-0", "-", "", "1234567890123456", "x", "\"1\"", "true", "+1"];
+    for text in others {
+        let row = format!("{text},\"next\":1}}");
+        let mut cursor = Cursor::new(row.as_bytes());
+        assert_eq!((cursor.short_integer(), cursor.at), (None, 0), "{text}");
+        // What ends with the text may go on.
+        assert_eq!(Cursor::new(b"12").short_integer(), None);
+        assert_eq!(Cursor::new(b"1.2").decimal(), None);
+    }
+    assert_eq!(Cursor::new(b"-0.0,        ").decimal().map(f64::to_bits), Some((-0.0f64).to_bits()));
+    assert_eq!(Cursor::new(b"999999999999999]").short_integer(), Some(999_999_999_999_999));
+}
+
+#[test]
+fn plain_strings_are_those_without_escapes() {
+    let plain = |text: &str| Cursor::new(text.as_bytes()).plain_string().map(<[u8]>::to_vec);
+    assert_eq!(plain("\"\","), Some(Vec::new()));
+    assert_eq!(plain("\"a longer text than a word\","), Some(b"a longer text than a word".to_vec()));
+    for other in ["\"a\\n\"", "\"a\n\"", "\"open", "7", ""] {
+        assert_eq!(plain(other), None, "{other}");
+    }
+}
