@@ -67,7 +67,8 @@ fn usual_numbers_are_those_of_the_standard_library_and_others_are_left() {
     let mut random = fastrand::Rng::with_seed(11);
     for _ in 0..200_000 {
         let sign = if random.bool() { "-" } else { "" };
-        let (whole, fraction) = (random.u64(..10u64.pow(random.u32(0..12))), random.usize(1..20));
+        let below = 10u64.pow(random.u32(0..12));
+        let (whole, fraction) = (random.u64(..below), random.usize(1..20));
         let digits: String = std::iter::repeat_with(|| random.digit(10)).take(fraction).collect();
         let text = format!("{sign}{whole}.{digits}");
         let row = format!("{text},\"next\":1}}");
