@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub(crate) const FOLDER: &str = "_work";
 
 /// The version of these files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What a share is.
 #[derive(Debug, Serialize, Deserialize)]

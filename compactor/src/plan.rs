@@ -22,9 +22,9 @@ pub(crate) const FOLDER: &str = "_plans";
 
 /// The version of a plan's file. What it says decides every byte of the output, so that a program which would make
 /// other bytes of it must have another version.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// The first version, which had the same fields, and made other bytes of them.
+/// The first version: those up to the present one have the same fields, and make other bytes of them.
 const FIRST_FORMAT: u32 = 1;
 
 /// Objects that are compacted together.
@@ -299,8 +299,8 @@ pub(crate) mod tests {
         let text = String::from_utf8(text).expect("UTF-8");
         let changed = text.replace("/raw/a", "/raw/b");
         assert!(matches!(Plan::from_json(changed.as_bytes(), "p"), Err(Error::Manifest { .. })));
-        let of_format = |format| text.replace("\"format\": 2", &format!("\"format\": {format}"));
-        for (format, done) in [(1, true), (9, false)] {
+        let of_format = |format| text.replace("\"format\": 3", &format!("\"format\": {format}"));
+        for (format, done) in [(1, true), (2, true), (9, false)] {
             let other = of_format(format);
             assert!(matches!(Plan::from_json(other.as_bytes(), "p"), Err(Error::Usage(_))));
             assert_eq!(Plan::from_json_when_done(other.as_bytes(), "p").is_ok(), done);

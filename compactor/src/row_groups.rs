@@ -1,11 +1,14 @@
 //! Row groups: encoded as the rows come, with the columns known by then, and put together to files once all are.
 
+mod chunk;
 mod dictionary;
 mod encoding;
 mod file;
 mod group;
 mod hybrid;
 mod keys;
+mod lists;
+mod numbers;
 mod sorted;
 mod text;
 

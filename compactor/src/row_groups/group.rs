@@ -2,6 +2,7 @@
 
 use super::encoding::{self, Choice};
 use super::file::{encode, leaves_of};
+use super::lists::{self, ListWriter};
 use super::text::TextWriter;
 use super::{is_field, options, properties};
 use crate::columns::Batch;
@@ -23,6 +24,8 @@ pub(super) struct GroupWriter {
 enum Column {
     /// Strings that repeat.
     Text(Box<TextWriter>),
+    /// Numbers in lists.
+    List(Box<ListWriter>),
     /// The leaves of any other column.
     Other(Vec<ArrowColumnWriter>),
 }
@@ -42,14 +45,21 @@ impl GroupWriter {
         for field in schema.fields() {
             let own: Vec<ArrowColumnWriter> = leaves.by_ref().take(leaves_of(field)).collect();
             let column = descr.column(at);
-            let has_bloom = recipe.bloom.iter().any(|path| is_field(column.path(), path));
-            let repeats = matches!(choices.get(at), Some(Choice::Dictionary));
+            let descrs: Vec<_> = (at..at + own.len()).map(|leaf| descr.column(leaf)).collect();
+            let has_bloom = descrs.iter().any(|leaf| recipe.bloom.iter().any(|path| is_field(leaf.path(), path)));
+            let choices = choices.get(at..at + own.len()).unwrap_or_default();
+            let repeats = matches!(choices, [Choice::Dictionary]);
             at += own.len();
-            columns.push(if repeats && !has_bloom && *field.data_type() == DataType::Utf8 && field.is_nullable() {
-                let codec = file.properties().compression(column.path());
-                Column::Text(Box::new(TextWriter::new(column, codec, recipe.zstd_level)?))
-            } else {
-                Column::Other(own)
+            let codec = file.properties().compression(column.path());
+            let is_text = *field.data_type() == DataType::Utf8 && field.is_nullable();
+            columns.push(match lists::leaves(field, choices) {
+                Some(numbers) if !has_bloom => {
+                    Column::List(Box::new(ListWriter::new(descrs, numbers, codec, recipe.zstd_level)?))
+                }
+                _ if repeats && is_text && !has_bloom => {
+                    Column::Text(Box::new(TextWriter::new(column, codec, recipe.zstd_level)?))
+                }
+                _ => Column::Other(own),
             });
         }
         Ok(Self { schema, file, columns })
@@ -61,6 +71,7 @@ impl GroupWriter {
         for ((field, array), column) in fields.zip(&mut self.columns) {
             match column {
                 Column::Text(writer) => writer.write(array.as_string())?,
+                Column::List(writer) => writer.write(array.as_list())?,
                 Column::Other(leaves) => encode(field, array, &mut leaves.iter_mut())?,
             }
         }
@@ -71,6 +82,7 @@ impl GroupWriter {
     pub(super) fn bytes(&self) -> usize {
         let bytes = |column: &Column| match column {
             Column::Text(writer) => writer.bytes(),
+            Column::List(writer) => writer.bytes(),
             Column::Other(leaves) => leaves.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
         };
         self.columns.iter().map(bytes).sum()
@@ -80,6 +92,7 @@ impl GroupWriter {
     pub(super) fn memory(&self) -> usize {
         let memory = |column: &Column| match column {
             Column::Text(writer) => writer.memory(),
+            Column::List(writer) => writer.memory(),
             Column::Other(leaves) => leaves.iter().map(ArrowColumnWriter::memory_size).sum(),
         };
         self.columns.iter().map(memory).sum()
@@ -96,6 +109,11 @@ impl GroupWriter {
                 Column::Text(writer) => {
                     let (bytes, close) = writer.close()?;
                     group.append_column(&bytes, close)?;
+                }
+                Column::List(writer) => {
+                    for (bytes, close) in writer.close()? {
+                        group.append_column(&bytes, close)?;
+                    }
                 }
                 Column::Other(leaves) => {
                     for leaf in leaves {

@@ -15,18 +15,29 @@ pub(super) fn width(max: u32) -> u8 {
 }
 
 /// Appends `values`, of `width` bits each, to `out`.
-pub(super) fn encode(values: &[u32], width: u8, out: &mut Vec<u8>) {
+///
+/// What is alike is looked for a group at a time: a run begins where one is all of one value.
+pub(super) fn encode<T: Copy + Eq + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
+    let (groups, _) = values.as_chunks::<GROUP>();
     let (mut packed_from, mut at) = (0, 0);
-    while let Some(&value) = values.get(at) {
-        let run = values[at..].iter().take_while(|other| **other == value).count();
-        // The group that is open must be filled first.
-        let fill = (packed_from..at).len().next_multiple_of(GROUP) - (packed_from..at).len();
-        if run >= fill + GROUP {
-            pack(&values[packed_from..at + fill], width, out);
-            repeat(run - fill, value, width, out);
-            packed_from = at + run;
+    while let Some(group) = groups.get(at) {
+        let value = group[0];
+        if *group != [value; GROUP] {
+            at += 1;
+            continue;
         }
-        at += run;
+        let whole = groups[at..].iter().take_while(|group| **group == [value; GROUP]).count();
+        let start = at * GROUP;
+        let mut run = whole * GROUP;
+        run += values[start + run..].iter().take_while(|other| **other == value).count();
+        // Groups go on where a run ends, so that it takes part of one only at the end.
+        if start + run < values.len() {
+            run = whole * GROUP;
+        }
+        pack(&values[packed_from..start], width, out);
+        repeat(run, value.into(), width, out);
+        packed_from = start + run;
+        at += whole;
     }
     pack(&values[packed_from..], width, out);
 }
@@ -38,14 +49,15 @@ fn repeat(count: usize, value: u32, width: u8, out: &mut Vec<u8>) {
 }
 
 /// Zeros fill the last group.
-fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
+fn pack<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
     for run in values.chunks(MAX_GROUPS * GROUP) {
         let groups = run.len().div_ceil(GROUP);
         varint((groups << 1) | 1, out);
         let end = out.len() + groups * usize::from(width);
         let (mut bits, mut count) = (0u64, 0u8);
         for value in run {
-            bits |= u64::from(*value) << count;
+            let value: u32 = (*value).into();
+            bits |= u64::from(value) << count;
             count += width;
             if count >= 32 {
                 out.extend_from_slice(&bits.to_le_bytes()[..4]);
@@ -124,7 +136,7 @@ mod tests {
     #[test]
     fn runs_are_short() {
         let mut out = Vec::new();
-        encode(&[1; 20_000], 1, &mut out);
+        encode(&[1u8; 20_000], 1, &mut out);
         assert_eq!(out, [0xc0, 0xb8, 0x02, 1]);
         assert_eq!([0, 1, 2, 255, 256, u32::MAX].map(width), [0, 1, 2, 8, 9, 32]);
     }

@@ -4,26 +4,18 @@
 //! value like the one before is not looked up, and only one that is new to its page is compared. Pages are of the kinds
 //! and sizes that the crate makes.
 
+use super::chunk::{self, Bounds, DictionaryPage, DonePage, PAGE_BYTES, PAGE_ROWS, boundary_order, signed};
 use super::dictionary::Dictionary;
 use super::hybrid;
 use crate::error::Error;
 use arrow_array::StringArray;
 use bytes::Bytes;
-use parquet::basic::{BoundaryOrder, Compression, Encoding, PageType, Type};
-use parquet::column::page::{CompressedPage, Page, PageWriter as _};
+use parquet::basic::{BoundaryOrder, Compression, Encoding};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats};
 use parquet::file::statistics::{Statistics, ValueStatistics};
-use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-
-/// Rows of a page, at most.
-const PAGE_ROWS: usize = 20_000;
-
-/// Bytes of a page of values, about; a dictionary that becomes larger is not added to.
-const PAGE_BYTES: usize = 1 << 20;
 
 /// Bytes of a least or greatest value that is told: longer ones are cut.
 const BOUND_BYTES: usize = 64;
@@ -38,6 +30,8 @@ pub(super) struct TextWriter {
     is_plain: bool,
     page: OpenPage,
     pages: Vec<DonePage>,
+    /// Those of the pages, uncut.
+    bounds: Vec<Bounds>,
     done_bytes: usize,
 }
 
@@ -51,17 +45,7 @@ struct OpenPage {
     plain: Vec<u8>,
     /// Bytes of the values, each counted.
     text_bytes: i64,
-    bounds: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-struct DonePage {
-    bytes: Bytes,
-    uncompressed: usize,
-    encoding: Encoding,
-    rows: usize,
-    nulls: usize,
-    text_bytes: i64,
-    bounds: Option<(Vec<u8>, Vec<u8>)>,
+    bounds: Bounds,
 }
 
 impl TextWriter {
@@ -78,6 +62,7 @@ impl TextWriter {
             is_plain: false,
             page: OpenPage::default(),
             pages: Vec::new(),
+            bounds: Vec::new(),
             done_bytes: 0,
         })
     }
@@ -149,16 +134,16 @@ impl TextWriter {
         }
         let bytes = Bytes::from(self.zstd.compress(&body).map_err(ParquetError::from)?);
         self.done_bytes += bytes.len();
-        let done = DonePage {
+        self.pages.push(DonePage {
             bytes,
             uncompressed: body.len(),
             encoding,
             rows: *rows,
+            levels: *rows,
             nulls,
-            text_bytes: *text_bytes,
-            bounds: bounds.take(),
-        };
-        self.pages.push(done);
+            text_bytes: Some(*text_bytes),
+        });
+        self.bounds.push(bounds.take());
         (*rows, *text_bytes) = (0, 0);
         levels.clear();
         indexes.clear();
@@ -169,58 +154,16 @@ impl TextWriter {
     /// Ends the column chunk: its bytes, and what is told of it.
     pub(super) fn close(mut self) -> Result<(Bytes, ColumnCloseResult), Error> {
         self.end_page()?;
-        let mut sink = TrackedWrite::new(Vec::with_capacity(self.done_bytes + self.dictionary.page().len()));
-        let mut writer = SerializedPageWriter::new(&mut sink);
-        let mut chunk = Chunk::default();
-        if self.pages.iter().any(|page| page.encoding == Encoding::RLE_DICTIONARY) {
-            let buf = Bytes::from(self.zstd.compress(self.dictionary.page()).map_err(ParquetError::from)?);
-            let (num_values, encoding) = (self.dictionary.count(), Encoding::PLAIN);
-            let page = Page::DictionaryPage { buf, num_values, encoding, is_sorted: false };
-            let spec = writer.write_page(CompressedPage::new(page, self.dictionary.page().len()))?;
-            chunk.dictionary_at = Some(spec.offset);
-            chunk.add(PageType::DICTIONARY_PAGE, encoding, spec.uncompressed_size);
-        }
-        let mut offsets = OffsetIndexBuilder::new();
-        for page in &self.pages {
-            let data = Page::DataPage {
-                buf: page.bytes.clone(),
-                num_values: u32::try_from(page.rows).unwrap_or(u32::MAX),
-                encoding: page.encoding,
-                def_level_encoding: Encoding::RLE,
-                rep_level_encoding: Encoding::RLE,
-                statistics: None,
-            };
-            let spec = writer.write_page(CompressedPage::new(data, page.uncompressed))?;
-            chunk.data_at.get_or_insert(spec.offset);
-            chunk.add(PageType::DATA_PAGE, page.encoding, spec.uncompressed_size);
-            offsets.append_row_count(signed(page.rows));
-            let size = i32::try_from(spec.compressed_size).unwrap_or(i32::MAX);
-            offsets.append_offset_and_size(signed(spec.offset), size);
-            offsets.append_unencoded_byte_array_data_bytes(Some(page.text_bytes));
-        }
-        let bytes = Bytes::from(sink.into_inner()?);
-        let rows: usize = self.pages.iter().map(|page| page.rows).sum();
-        let metadata = ColumnChunkMetaData::builder(self.descr)
-            .set_compression(self.codec)
-            .set_encodings(chunk.encodings())
-            .set_page_encoding_stats(chunk.counts)
-            .set_total_compressed_size(signed(bytes.len()))
-            .set_total_uncompressed_size(signed(chunk.uncompressed))
-            .set_num_values(signed(rows))
-            .set_data_page_offset(signed(chunk.data_at.unwrap_or(0)))
-            .set_dictionary_page_offset(chunk.dictionary_at.map(signed))
-            .set_statistics(statistics(&self.pages))
-            .set_unencoded_byte_array_data_bytes(Some(self.pages.iter().map(|page| page.text_bytes).sum()))
-            .build()?;
-        let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
-            rows_written: rows as u64,
-            metadata,
-            bloom_filter: None,
-            column_index: Some(column_index(&self.pages).build()?),
-            offset_index: Some(offsets.build()),
+        let dictionary = if self.pages.iter().any(|page| page.encoding == Encoding::RLE_DICTIONARY) {
+            let bytes = Bytes::from(self.zstd.compress(self.dictionary.page()).map_err(ParquetError::from)?);
+            let (uncompressed, values) = (self.dictionary.page().len(), self.dictionary.count());
+            Some(DictionaryPage { bytes, uncompressed, values })
+        } else {
+            None
         };
-        Ok((bytes, close))
+        let nulls = self.pages.iter().map(|page| page.nulls as u64).sum();
+        let statistics = statistics(&self.bounds, nulls);
+        chunk::close(self.descr, self.codec, dictionary, &self.pages, statistics, told(&self.bounds))
     }
 }
 
@@ -260,40 +203,11 @@ impl OpenPage {
     }
 }
 
-/// What a chunk's metadata say of its pages.
-#[derive(Default)]
-struct Chunk {
-    dictionary_at: Option<u64>,
-    data_at: Option<u64>,
-    uncompressed: usize,
-    counts: Vec<PageEncodingStats>,
-}
-
-impl Chunk {
-    fn add(&mut self, page_type: PageType, encoding: Encoding, uncompressed: usize) {
-        self.uncompressed += uncompressed;
-        match self.counts.last_mut() {
-            Some(last) if last.page_type == page_type && last.encoding == encoding => last.count += 1,
-            _ => self.counts.push(PageEncodingStats { page_type, encoding, count: 1 }),
-        }
-    }
-
-    fn encodings(&self) -> Vec<Encoding> {
-        let mut encodings: Vec<Encoding> = self.counts.iter().map(|count| count.encoding).collect();
-        // That of the levels.
-        encodings.push(Encoding::RLE);
-        encodings.sort();
-        encodings.dedup();
-        encodings
-    }
-}
-
-fn statistics(pages: &[DonePage]) -> Statistics {
-    let bounds = || pages.iter().filter_map(|page| page.bounds.as_ref());
+fn statistics(pages: &[Bounds], nulls: u64) -> Statistics {
+    let bounds = || pages.iter().flatten();
     let least = bounds().map(|(least, _)| least).min();
     let greatest = bounds().map(|(_, greatest)| greatest).max();
     let is_exact = |value: Option<&Vec<u8>>| value.is_some_and(|value| value.len() <= BOUND_BYTES);
-    let nulls = pages.iter().map(|page| page.nulls as u64).sum();
     let values = ValueStatistics::<ByteArray>::new(
         least.map(|value| floor(value).into()),
         greatest.map(|value| ceiling(value).into()),
@@ -304,28 +218,13 @@ fn statistics(pages: &[DonePage]) -> Statistics {
     values.with_min_is_exact(is_exact(least)).with_max_is_exact(is_exact(greatest)).into()
 }
 
-fn column_index(pages: &[DonePage]) -> ColumnIndexBuilder {
-    let mut index = ColumnIndexBuilder::new(Type::BYTE_ARRAY);
-    let told: Vec<(Vec<u8>, Vec<u8>)> = pages
-        .iter()
-        .map(|page| {
-            let bounds = page.bounds.as_ref();
-            bounds.map(|(least, greatest)| (floor(least), ceiling(greatest))).unwrap_or_default()
-        })
-        .collect();
-    let full: Vec<&(Vec<u8>, Vec<u8>)> =
-        told.iter().zip(pages).filter(|(_, page)| page.bounds.is_some()).map(|(told, _)| told).collect();
-    index.set_boundary_order(if full.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1) {
-        BoundaryOrder::ASCENDING
-    } else if full.is_sorted_by(|a, b| a.0 >= b.0 && a.1 >= b.1) {
-        BoundaryOrder::DESCENDING
-    } else {
-        BoundaryOrder::UNORDERED
-    });
-    for (page, (least, greatest)) in pages.iter().zip(told) {
-        index.append(page.bounds.is_none(), least, greatest, signed(page.nulls), None);
-    }
-    index
+/// The bounds as they are told, and how they follow each other.
+fn told(pages: &[Bounds]) -> (Vec<Bounds>, BoundaryOrder) {
+    let told: Vec<Bounds> =
+        pages.iter().map(|page| page.as_ref().map(|(least, greatest)| (floor(least), ceiling(greatest)))).collect();
+    let full: Vec<&(Vec<u8>, Vec<u8>)> = told.iter().flatten().collect();
+    let order = boundary_order(&full, |a, b| a.0 <= b.0 && a.1 <= b.1, |a, b| a.0 >= b.0 && a.1 >= b.1);
+    (told, order)
 }
 
 /// A text of at most [`BOUND_BYTES`] that is not greater than this one.
@@ -349,10 +248,6 @@ fn ceiling(value: &[u8]) -> Vec<u8> {
         (next.len_utf8() == character.len_utf8()).then(|| format!("{}{next}", &cut[..at]))
     });
     higher.map_or_else(|| value.to_vec(), String::into_bytes)
-}
-
-fn signed(value: impl TryInto<i64>) -> i64 {
-    value.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
